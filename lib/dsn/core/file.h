@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files: whole reads, atomic writes, read-only mappings, hashes.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dsn {
+
+namespace fs = std::filesystem;
+
+// Whole file as bytes. Throws Error{not_found | io | permission} naming the file.
+[[nodiscard]] std::string read_file(const fs::path& path);
+
+// Whole gzip or plain file (told apart by its magic), at most `limit` bytes unpacked. A truncated or corrupt stream
+// is Error{bad_input}.
+[[nodiscard]] std::vector<std::byte> read_maybe_gzip(const fs::path& path, std::size_t limit = std::size_t{1} << 31);
+
+// Writes `path.tmp`, syncs it, renames it over `path`. On any failure (a full disk too) removes the .tmp, leaves
+// `path` as it was and throws Error{io}.
+void write_file_atomic(const fs::path& path, std::string_view content);
+
+// The same for content too large to hold: `fill` appends through the sink it is given.
+using ByteSink = std::function<void(std::span<const std::byte>)>;
+void write_file_atomic(const fs::path& path, const std::function<void(const ByteSink&)>& fill);
+
+// Throws Error{io | permission} at once if `path` could not be created later: called before long work.
+void check_writable(const fs::path& path);
+
+// Hex SHA-256.
+[[nodiscard]] std::string sha256_hex(std::span<const std::byte> bytes);
+[[nodiscard]] std::string sha256_hex(std::string_view text);
+[[nodiscard]] std::string sha256_file(const fs::path& path);
+
+// Read-only memory mapping of a file; movable. thread-safe once made.
+class MappedFile {
+ public:
+  explicit MappedFile(const fs::path& path);  // throws as read_file()
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace dsn

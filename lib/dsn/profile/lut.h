@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Latency and energy look-up tables: what units and levels cost on one device at one operating point.
+//
+// A Lut is immutable after load(): const members are thread-safe. Units: seconds, joules, hertz.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dsn/core/json.h"
+#include "dsn/platform/platform.h"
+#include "dsn/space/network.h"
+
+namespace dsn {
+
+// Where and how something was measured.
+struct OperatingPoint {
+  std::string cluster;
+  int threads = 1;
+  double freq_hz = 0;  // 0: the machine's one unknown frequency
+  int batch = 1;
+  friend auto operator<=>(const OperatingPoint&, const OperatingPoint&) = default;
+};
+
+// One cost. p50 ± MAD with n samples; p90 and p99 absent when n cannot carry them.
+struct LutEntry {
+  double latency_s = 0;  // p50
+  double mad_s = 0;
+  std::optional<double> p90_s, p99_s;
+  int samples = 0;
+  std::optional<double> energy_j;  // per inference, board or rail as the LUT's "energy_source" says
+  Origin latency_origin = Origin::measured;
+  Origin energy_origin = Origin::measured;
+  std::string note;  // "frequency moved", "throttled"; empty when clean
+};
+
+// Sub-network measured end to end.
+struct LutLevel {
+  SubnetConfig config;
+  std::map<OperatingPoint, LutEntry> at;
+};
+
+class Lut {
+ public:
+  // Throws Error{bad_input | not_found}. A `dsn.lut` holds the space's document and hash, the platform's, and both kinds of rows.
+  static Lut load(const fs::path& path);
+  static Lut parse(const Json& document, const std::string& file);
+  [[nodiscard]] Json to_json() const;  // content only, without the envelope
+
+  std::string space_sha256, platform_sha256, engine, device;  // device: for people, "AMD EPYC, 2 cores"
+  std::string energy_source;                                  // empty: no energy, with energy_reason
+  std::string energy_reason;
+  Json space_document, platform_document;
+  std::map<std::string, std::map<OperatingPoint, LutEntry>> units;  // by Unit::key()
+  std::vector<LutLevel> levels;
+  // Correction of unit sums against end-to-end measurement per point: latency = scale * sum + offset (least squares).
+  struct Correction { double scale = 1, offset_s = 0, mape = 0; int count = 0; };
+  std::map<OperatingPoint, Correction> corrections;
+
+  [[nodiscard]] std::vector<OperatingPoint> points() const;  // sorted, of units and levels
+
+  // Throws Error{mismatch} naming both hashes if this LUT is of another space.
+  void require_space(const SearchSpace& space) const;
+  // Sum of unit costs at `point`, corrected where a correction exists. Throws Error{not_found} naming the missing unit or point; never guesses.
+  [[nodiscard]] double predict_latency(const Network& network, const OperatingPoint& point) const;
+  [[nodiscard]] double unit_sum(const Network& network, const OperatingPoint& point) const;
+  // End-to-end entry, nullptr if that sub-network (canonical) was not measured at `point`.
+  [[nodiscard]] const LutEntry* level_entry(const SubnetConfig& config, const OperatingPoint& point) const noexcept;
+};
+
+}  // namespace dsn

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every policy sees and decides. One class per policy, bound to the real clock, executor and sysfs by `dsn run` and to
+// the simulator by `dsn replay`: what you replay is what you run.
+//
+// All sizes are bounded so that the decision path neither allocates nor throws.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dsn/platform/platform.h"
+#include "dsn/profile/lut.h"
+#include "dsn/search/family.h"
+
+namespace dsn {
+
+inline constexpr std::size_t kMaxApps = 8;
+inline constexpr std::size_t kMaxClusters = 8;
+inline constexpr int kLeaveToGovernor = -1;
+
+// Where an application's inferences can run.
+struct Placement {
+  int cluster = 0;  // index in the platform
+  int threads = 1;
+};
+
+// Costs of one application's levels on one platform, dense and allocation-free to read. Immutable: thread-safe.
+class CostTable {
+ public:
+  // Rows come from the LUT's end-to-end levels; OPPs that were not measured are filled from T(f) = A/f + B fitted to those that were
+  // (two or more), and are then marked modelled. Throws Error{not_found} naming level and point when a placement lacks a level.
+  CostTable(const Family& family, const Lut& lut, const Platform& platform);
+
+  [[nodiscard]] int levels() const noexcept { return static_cast<int>(accuracy_.size()); }
+  [[nodiscard]] double accuracy(int level) const noexcept { return accuracy_[static_cast<std::size_t>(level)]; }
+  [[nodiscard]] const std::vector<Placement>& placements() const noexcept { return placements_; }
+  [[nodiscard]] int opps(int placement) const noexcept;
+  // Undisturbed latency (p50), seconds.
+  [[nodiscard]] double latency(int level, int placement, int opp) const noexcept;
+  // Relative run-to-run spread of that latency (1.4826 * MAD / p50).
+  [[nodiscard]] double spread(int level, int placement, int opp) const noexcept;
+  // Energy of one inference above idle, joules: measured if the LUT has it, else (busy - idle power) * latency; 0 when power is unknown.
+  [[nodiscard]] double energy(int level, int placement, int opp) const noexcept;
+  [[nodiscard]] Origin latency_origin(int placement, int opp) const noexcept;
+  [[nodiscard]] bool energy_known() const noexcept { return energy_known_; }
+
+ private:
+  struct Cell { double latency_s = 0, spread = 0, energy_j = 0; };
+  struct Grid { int opps = 0; std::vector<Cell> cells; std::vector<Origin> origin; };  // [level][opp], per placement
+  std::vector<double> accuracy_;
+  std::vector<Placement> placements_;
+  std::vector<Grid> grids_;
+  bool energy_known_ = false;
+};
+
+// Monitors: the state a decision is made on.
+struct AppView {
+  const CostTable* costs = nullptr;
+  double target_s = 0;          // latency target, counted from the scheduled arrival
+  double probability = 0.99;    // share of inferences that shall meet it
+  double min_accuracy = 0;      // floor, fraction
+  double period_s = 0;          // expected time between arrivals; 0 when unknown
+  double waited_s = 0;          // how long the inference about to start has waited since its scheduled arrival
+  int level = 0, placement = 0; // present choice
+  bool active = true;           // has arrivals
+};
+
+struct ClusterView {
+  int opp = 0;           // present
+  int max_opp = 0;       // highest allowed now (power mode, thermal cap)
+  double idle_power_w = 0, busy_power_w = 0;  // at the present OPP; 0 when unknown
+  const Cluster* cluster = nullptr;
+};
+
+struct SystemView {
+  double now_s = 0;
+  std::span<const AppView> apps;
+  std::span<const ClusterView> clusters;
+};
+
+// Knobs: what a decision sets.
+struct AppChoice { int level = 0; int placement = 0; };
+struct Decision {
+  std::array<AppChoice, kMaxApps> apps{};
+  std::array<int, kMaxClusters> opp{};  // index, or kLeaveToGovernor
+  bool feasible = true;                 // false: no choice meets every target; this is the declared degradation
+};
+
+// An inference that has ended.
+struct Completion {
+  int app = 0, level = 0, placement = 0, opp = 0;
+  double scheduled_s = 0, start_s = 0, done_s = 0;
+  double target_s = 0;
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  [[nodiscard]] virtual const std::string& name() const noexcept = 0;
+  virtual void observe(const SystemView& view, const Completion& done) noexcept = 0;
+  // Called when an inference of `app` is about to start. Choices for other apps take effect at their next inference.
+  [[nodiscard]] virtual Decision decide(const SystemView& view, std::size_t app) noexcept = 0;
+  // Present estimate of an application's slowdown (mean), 1 when the policy keeps none.
+  [[nodiscard]] virtual double slowdown(std::size_t /*app*/) const noexcept { return 1.0; }
+};
+
+// "dsn", "static:LEVEL" (index, "largest", "smallest"). Throws Error{bad_usage} listing what there is.
+[[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& spec);
+[[nodiscard]] std::vector<std::string> policy_names();
+
+}  // namespace dsn

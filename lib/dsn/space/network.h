@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A sub-network spelled out: the units it runs, with every shape. The one place that knows how a SubnetConfig becomes
+// layers; counting, profiling, executors and export all read it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dsn/space/search_space.h"
+
+namespace dsn {
+
+enum class UnitKind { stem, mbconv, final_expand, feature_mix, classifier };
+
+// One unit of a network. stem, final_expand: conv + batch norm + act. mbconv: [expand 1x1 + bn + act] depthwise + bn + act
+// [+ SE] project 1x1 + bn [+ residual]. feature_mix: global average pool, 1x1 without bias or batch norm, act.
+// classifier: linear with bias.
+struct Unit {
+  UnitKind kind = UnitKind::stem;
+  int block = -1;  // elastic block index, -1 for stem, first block and head
+  int in_channels = 0, mid_channels = 0, out_channels = 0;  // mid: after expansion (== in when there is none)
+  int kernel = 1, stride = 1;
+  int se_channels = 0;  // 0: no squeeze-and-excitation
+  bool expands = false, residual = false;
+  Activation act = Activation::none;
+  int in_size = 0, out_size = 0;  // feature map height and width, pixels
+
+  // Multiply-accumulates of convolutions and linear layers at batch 1 (SE's included; batch norm, activation, pooling not).
+  [[nodiscard]] std::int64_t macs() const noexcept;
+  // Learned values: weights, biases, batch-norm scale and shift (not running statistics).
+  [[nodiscard]] std::int64_t params() const noexcept;
+  // Identifies the cost of this unit in a LUT: "mbconv-14x14x24-7x7x40-mid96-k5-s2-hswish-se24-res0".
+  [[nodiscard]] std::string key() const;
+};
+
+struct Network {
+  int resolution = 0, in_channels = 0, classes = 0;
+  std::vector<Unit> units;
+  [[nodiscard]] std::int64_t macs() const noexcept;
+  [[nodiscard]] std::int64_t params() const noexcept;
+};
+
+// Throws as SearchSpace::validate().
+[[nodiscard]] Network make_network(const SearchSpace& space, const SubnetConfig& config);
+
+}  // namespace dsn
