@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labelled images and frame streams, all as 8-bit pixels; preprocessing to what a network takes is preprocess.h.
+// Labelled images and frame streams, all as 8-bit pixels; preprocessing to what a network takes is
+// preprocess.h.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ class Dataset {
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
   [[nodiscard]] virtual int classes() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<std::string>& class_names() const noexcept = 0;
-  // Throws Error{bad_input} naming the file when an image cannot be decoded.
+  // Throws Error{bad_input} naming the file when an image cannot be decoded, Error{not_found} for an index
+  // from size().
   [[nodiscard]] virtual Image image(std::size_t index) const = 0;
   [[nodiscard]] virtual int label(std::size_t index) const = 0;
   // "fashion-mnist/test"; part of what an accuracy was measured on.
@@ -35,11 +37,19 @@ class Dataset {
 enum class Split { train, val, test };
 [[nodiscard]] std::string to_string(Split split);
 
-// Opens `spec`: "fashion-mnist[:DIR]" (Debian's dataset-fashion-mnist by default), "idx:DIR" (MNIST file names, gz or plain),
-// "cifar10:DIR" (binary version), "folder:DIR" (DIR/{train,val,test}/CLASS/*.{jpg,png,...}; needs OpenCV).
-// Split::val of the first three is the last `val_count` training images, which Split::train leaves out; `folder` has its own.
-// Throws Error{not_found | bad_input | unsupported}, saying which package or flag mends it.
-[[nodiscard]] std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split, std::size_t val_count = 5000);
+// Opens `spec`:
+//   "fashion-mnist[:DIR]"  Debian's dataset-fashion-mnist by default
+//   "idx:DIR"              MNIST file names, gz or plain; class names from DIR/labels.txt, one per line, else
+//   "0".."9" "cifar10:DIR"          binary version; class names from batches.meta.txt if it is there
+//   "folder:DIR"           DIR/{train,val,test}/CLASS/*.{jpg,png,...}, decoded when asked for; needs OpenCV.
+//   Classes are
+//                          numbered in byte order of the names in DIR/train, or in the split's own folder
+//                          without it.
+// Split::val of the first three is the last `val_count` training images, which Split::train leaves out;
+// `folder` has its own. Throws Error{not_found | bad_input | unsupported | permission | io}, saying which
+// package or flag mends it.
+[[nodiscard]] std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
+                                                    std::size_t val_count = 5000);
 
 // A view of chosen items of another data set, which must outlive it.
 [[nodiscard]] std::unique_ptr<Dataset> subset(const Dataset& base, std::vector<std::size_t> indices);
@@ -59,9 +69,17 @@ class FrameSource {
   [[nodiscard]] virtual const std::string& name() const noexcept = 0;
 };
 
-// Opens `spec` for `dsn run`: any data set spec above, optionally "@train|@val|@test" (default test; order shuffled by `seed`,
-// repeated for ever when `repeat`), an image or a folder of images without labels, "video:FILE", "camera:INDEX|/dev/videoN".
-// Throws Error{not_found | bad_input | unsupported}; an unreadable camera names the device.
-[[nodiscard]] std::unique_ptr<FrameSource> open_frames(const std::string& spec, std::uint64_t seed, bool repeat);
+// Opens `spec` for `dsn run`:
+//   a data set spec as above, optionally with "@train", "@val" or "@test" (default) at its end; each pass in
+//   another order,
+//                            all given by `seed`
+//   FILE or FOLDER           an image, or the images of a folder in byte order of their names; no labels
+//   "video:FILE"             no labels
+//   "camera:INDEX", "camera:/dev/videoN"   no labels, no end
+// All but cameras start again at their end for ever when `repeat`. Images, videos and cameras need OpenCV.
+// Throws Error{not_found | bad_input | unsupported | permission | io}; an unreadable camera names the device.
+// The first video or camera of a process sets OPENCV_FFMPEG_LOGLEVEL in its environment, unless it is there.
+[[nodiscard]] std::unique_ptr<FrameSource> open_frames(const std::string& spec, std::uint64_t seed,
+                                                       bool repeat);
 
 }  // namespace dsn
