@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/flags.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "cli/session.h"
+
+namespace dsn::cli {
+namespace {
+
+// The long name of "-w,--warmup", for messages.
+std::string long_name(const std::string& name) {
+  return name.substr(name.find("--") == std::string::npos ? 0 : name.find("--"));
+}
+
+}  // namespace
+
+void add_common(CLI::App& app, CommonFlags& flags, const std::string& first_example,
+                const std::string& second_example) {
+  app.add_flag("--json", flags.json, "Print the result as JSON on stdout");
+  app.add_flag("-q,--quiet", flags.quiet, "No progress, only warnings and errors");
+  app.footer(fmt::format("Examples:\n  {}\n  {}", first_example, second_example));
+}
+
+CLI::Option* add_duration(CLI::App& app, const std::string& name, double& seconds, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&seconds, what = long_name(name)](const std::string& text) {
+            seconds = parse_duration(text, what);
+          },
+          help)
+      ->type_name("DURATION");
+}
+
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<double>& seconds,
+                          const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&seconds, what = long_name(name)](const std::string& text) {
+            seconds = parse_duration(text, what);
+          },
+          help)
+      ->type_name("DURATION");
+}
+
+CLI::Option* add_fraction(CLI::App& app, const std::string& name, double& fraction, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&fraction, what = long_name(name)](const std::string& text) {
+            fraction = parse_fraction(text, what);
+          },
+          help)
+      ->type_name("FRACTION");
+}
+
+CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed) {
+  return app.add_option("--seed", seed, "Seed of everything random")->capture_default_str();
+}
+
+CLI::Option* add_threads(CLI::App& app, int& threads) {
+  return app.add_option("--threads", threads, "Threads to work with")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+}
+
+// hardware_concurrency() counts the CPUs of this process's affinity on Linux; 0 when it cannot tell.
+int default_threads() noexcept {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& path, const std::string& help) {
+  return app.add_option(name, path, help)->type_name("PATH");
+}
+
+}  // namespace dsn::cli

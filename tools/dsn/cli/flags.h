@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags that several subcommands share, so that they read and fail alike. Durations and fractions go through
+// dsn's own parsers: a bare number for a duration is an error that shows the units.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dsn/core/units.h"
+
+namespace dsn::cli {
+
+// --json, --quiet, and the two examples that end the help.
+struct CommonFlags;
+void add_common(CLI::App& app, CommonFlags& flags, const std::string& first_example,
+                const std::string& second_example);
+
+CLI::Option* add_duration(CLI::App& app, const std::string& name, double& seconds, const std::string& help);
+CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<double>& seconds,
+                          const std::string& help);
+CLI::Option* add_fraction(CLI::App& app, const std::string& name, double& fraction, const std::string& help);
+CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed);
+CLI::Option* add_threads(CLI::App& app, int& threads);
+
+// CPUs that this process may use.
+[[nodiscard]] int default_threads() noexcept;
+
+// A file or folder.
+CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& path, const std::string& help);
+
+}  // namespace dsn::cli

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands. Each puts its flags on a CLI11 subcommand and returns what runs it.
+#pragma once
+
+#include "cli/session.h"
+
+namespace dsn::cli {
+
+Command add_train(CLI::App& root, CommonFlags& common);
+Command add_profile(CLI::App& root, CommonFlags& common);
+Command add_search(CLI::App& root, CommonFlags& common);
+Command add_export(CLI::App& root, CommonFlags& common);
+Command add_run(CLI::App& root, CommonFlags& common);
+Command add_replay(CLI::App& root, CommonFlags& common);
+Command add_platform(CLI::App& root, CommonFlags& common);
+
+}  // namespace dsn::cli

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dsn tool: finds the subcommand, runs it, and turns what goes wrong into one line and an exit status.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/console_job.h"
+#include "cli/failure.h"
+#include "cli/signals.h"
+#include "commands.h"
+#include "dsn/engine/executor.h"
+#include "dsn/version.h"
+#ifdef DSN_HAVE_TORCH
+#include "dsn/engine/torch_executor.h"
+#endif
+
+namespace {
+
+constexpr bool kHaveTorch =
+#ifdef DSN_HAVE_TORCH
+    true;
+#else
+    false;
+#endif
+constexpr bool kHaveOpencv =
+#ifdef DSN_HAVE_OPENCV
+    true;
+#else
+    false;
+#endif
+
+std::string version_text() {
+  const auto executors = dsn::executor_names();
+  return fmt::format("dsn {} ({})\nLibTorch: {}\nOpenCV: {}\nexecutors: {}\n", DSN_VERSION, DSN_COMMIT,
+                     kHaveTorch ? "yes" : "no", kHaveOpencv ? "yes" : "no",
+                     executors.empty() ? "none" : fmt::format("{}", fmt::join(executors, ", ")));
+}
+
+int work(int argc, char** argv) {
+  using namespace dsn::cli;  // NOLINT(google-build-using-namespace)
+  CLI::App root(
+      "One super-network, many sub-networks: search them, export them, run them under a latency target.",
+      "dsn");
+  root.footer("Start with: dsn COMMAND --help");
+  root.set_version_flag("--version", version_text);
+  root.get_formatter()->column_width(34);
+
+  CommonFlags common;
+  const std::vector<Command> commands{
+      add_train(root, common), add_profile(root, common), add_search(root, common),  add_export(root, common),
+      add_run(root, common),   add_replay(root, common),  add_platform(root, common)};
+  const auto chosen = [&]() -> const Command* {
+    for (const auto& command : commands) {
+      if (command.app->parsed()) return &command;
+    }
+    return nullptr;
+  };
+  std::string name = "dsn";
+  try {
+    root.parse(argc, argv);
+    const Command* command = chosen();
+    if (command == nullptr) {
+      fmt::print(stderr, "{}", root.help());
+      return dsn::exit_status(dsn::ErrorCode::bad_usage);
+    }
+    name = fmt::format("dsn {}", command->app->get_name());
+    ConsoleJob job(name, common.quiet);
+    return command->run(Session{common, job});
+  } catch (const CLI::CallForVersion& asked) {
+    fmt::print("{}", asked.what());
+    return 0;
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", root.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const Command* command = chosen();
+    if (command != nullptr) name = fmt::format("dsn {}", command->app->get_name());
+    return report_usage(error, command != nullptr ? *command->app : root, name);
+  } catch (...) {
+    if (const Command* command = chosen()) name = fmt::format("dsn {}", command->app->get_name());
+    return report(std::current_exception(), name);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    dsn::cli::install_signal_handlers();
+    dsn::set_process_argv(std::vector<std::string>(argv, argv + argc));
+#ifdef DSN_HAVE_TORCH
+    dsn::register_torch_executor();
+#endif
+    return work(argc, argv);
+  } catch (...) {
+    return dsn::cli::report(std::current_exception(), "dsn");
+  }
+}
