@@ -47,11 +47,11 @@ struct LutLevel {
 
 class Lut {
  public:
-  // Throws Error{bad_input | not_found | mismatch}. A `dsn.lut` holds the space's document and hash, the platform's, and both kinds
-  // of rows; a hash that is not that of its document is refused.
+  // Throws Error{bad_input | not_found | mismatch}. A `dsn.lut` holds the space's document and hash, the
+  // platform's, and both kinds of rows; a hash that is not that of its document is refused.
   static Lut load(const fs::path& path);
   static Lut parse(const Json& document, const std::string& file);  // content, with or without the envelope
-  [[nodiscard]] Json to_json() const;  // content only, without the envelope
+  [[nodiscard]] Json to_json() const;                               // content only, without the envelope
 
   std::string space_sha256, platform_sha256, engine, device;  // device: for people, "AMD EPYC, 2 cores"
   std::string energy_source;                                  // empty: no energy, with energy_reason
@@ -59,21 +59,27 @@ class Lut {
   Json space_document, platform_document;
   std::map<std::string, std::map<OperatingPoint, LutEntry>> units;  // by Unit::key()
   std::vector<LutLevel> levels;                                     // canonical, each sub-network once
-  // Correction of unit sums against end-to-end measurement per point: latency = scale * sum + offset (least squares on relative
-  // errors). mape: of sub-networks left out of the fit one at a time; count: sub-networks measured end to end.
-  struct Correction { double scale = 1, offset_s = 0, mape = 0; int count = 0; };
+  // Correction of unit sums against end-to-end measurement per point: latency = scale * sum + offset (least
+  // squares on relative errors). mape: of sub-networks left out of the fit one at a time; count: sub-networks
+  // measured end to end.
+  struct Correction {
+    double scale = 1, offset_s = 0, mape = 0;
+    int count = 0;
+  };
   std::map<OperatingPoint, Correction> corrections;
 
   [[nodiscard]] std::vector<OperatingPoint> points() const;  // sorted, of units and levels
 
   // Throws Error{mismatch} naming both hashes if this LUT is of another space.
   void require_space(const SearchSpace& space) const;
-  // Sum of unit costs at `point`, corrected where a correction exists. Throws Error{not_found} naming the missing unit or point; never guesses.
+  // Sum of unit costs at `point`, corrected where a correction exists. Throws Error{not_found} naming the
+  // missing unit or point; never guesses.
   [[nodiscard]] double predict_latency(const Network& network, const OperatingPoint& point) const;
   [[nodiscard]] double unit_sum(const Network& network, const OperatingPoint& point) const;
-  // End-to-end entry, nullptr if that sub-network was not measured at `point`. `config` is canonical (SearchSpace::canonical),
-  // as all of `levels` are. No allocation.
-  [[nodiscard]] const LutEntry* level_entry(const SubnetConfig& config, const OperatingPoint& point) const noexcept;
+  // End-to-end entry, nullptr if that sub-network was not measured at `point`. `config` is canonical
+  // (SearchSpace::canonical), as all of `levels` are. No allocation.
+  [[nodiscard]] const LutEntry* level_entry(const SubnetConfig& config,
+                                            const OperatingPoint& point) const noexcept;
 };
 
 }  // namespace dsn

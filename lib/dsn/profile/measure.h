@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measuring a search space on this machine into a LUT: units inside running networks, and whole sub-networks
+// end to end.
+//
+// Units are timed with an Executor's observer in probe sub-networks that together have every unit of the
+// space, so that each is measured with the caches its neighbours leave behind. Probes and whole sub-networks
+// are visited in random order, round after round, until each entry has enough samples: slow drifts of the
+// machine then fall on all entries alike.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dsn/core/job.h"
+#include "dsn/engine/executor.h"
+#include "dsn/platform/dvfs.h"
+#include "dsn/profile/lut.h"
+
+namespace dsn {
+
+struct ProfileOptions {
+  std::size_t cluster = 0;  // index in the platform of the cluster that the executor's threads run on
+  std::vector<int> threads = {1};
+  std::vector<std::size_t>
+      opps;  // indices in the cluster; empty: all where they can be set, else the highest, unset
+  int batch = 1;
+  bool units =
+      true;  // also measure units; extremes and random sub-networks are added end to end to check their sums
+  std::size_t min_probes = 0;  // at least this many probe sub-networks
+  int random_levels = 8;       // how many random sub-networks are added
+  int warmup = 3;              // discarded inferences at an entry's first visit; one at each later one
+  int runs_per_visit = 5;
+  // An entry ends at `min_runs` and `min_time_s` both, once its p50 is known to `rel_error` (relative
+  // standard error of a median from the MAD, 1.86 MAD / (sqrt(n) p50)) or, marked "not settled", at
+  // `max_time_s`.
+  int min_runs = 20;
+  double min_time_s = 0.1;
+  double rel_error = 0.02;
+  double max_time_s = 1.0;
+  double freq_tolerance =
+      0.02;  // an entry is marked when a frequency read beside it is further off than this
+  double save_every_s =
+      10;                  // finished entries are saved at least this often, besides at the end of each point
+  std::uint64_t seed = 1;  // input, probes, random sub-networks and order
+  std::function<double()> clock;  // seconds; empty: steady_clock. Tests put their own in
+};
+
+// One sub-network's sum of units against its end-to-end measurement.
+struct LevelCheck {
+  SubnetConfig config;
+  double unit_sum_s = 0;
+  double predicted_s = 0;  // corrected by a fit to all other sub-networks
+  double measured_s = 0;
+  [[nodiscard]] double relative_error() const noexcept { return predicted_s / measured_s - 1; }
+};
+
+struct PointReport {
+  OperatingPoint point;
+  int probes = 0, measured = 0, reused = 0,
+      unsettled = 0;  // entries: measured now, found in the LUT, ended by max_time_s
+  double seconds = 0;
+  std::vector<LevelCheck> checks;  // in the LUT's order; empty when the LUT has no units at this point
+  double kendall_tau = 0;          // of predicted_s against measured_s
+};
+
+// An empty LUT of this space on this device, to be filled by profile_network(). engine: the executor's
+// name(); device: for people.
+[[nodiscard]] Lut start_lut(const SearchSpace& space, const Platform& platform, std::string engine,
+                            std::string device);
+
+// Called with the LUT whenever what is in it is worth keeping.
+using SaveLut = std::function<void(const Lut&)>;
+
+// Measures `levels` (with units: extremes and random sub-networks too) at every operating point into `lut`,
+// leaving out what it already holds: a LUT saved by an interrupted run is resumed by passing it in. `levels`
+// need no order; statistics in them are used. `control` may be null. Frequencies are restored on every way
+// out. Fits lut.corrections where units are known. Throws Error{mismatch} when `lut` is of another space,
+// platform or engine, Error{unsupported} when `opps` are asked for and cannot be set, Error{bad_usage} for
+// options out of range, Error{interrupted} after saving what is finished.
+std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& space,
+                                         const Platform& platform, FrequencyControl* control,
+                                         const std::vector<LevelSpec>& levels, const ProfileOptions& options,
+                                         Lut& lut, const SaveLut& save, Job& job);
+
+}  // namespace dsn
