@@ -17,12 +17,13 @@ namespace fs = std::filesystem;
 // Whole file as bytes. Throws Error{not_found | io | permission} naming the file.
 [[nodiscard]] std::string read_file(const fs::path& path);
 
-// Whole gzip or plain file (told apart by its magic), at most `limit` bytes unpacked. A truncated or corrupt stream
-// is Error{bad_input}.
-[[nodiscard]] std::vector<std::byte> read_maybe_gzip(const fs::path& path, std::size_t limit = std::size_t{1} << 31);
+// Whole gzip or plain file (told apart by its magic), at most `limit` bytes unpacked. A truncated or corrupt
+// stream is Error{bad_input}.
+[[nodiscard]] std::vector<std::byte> read_maybe_gzip(const fs::path& path,
+                                                     std::size_t limit = std::size_t{1} << 31);
 
-// Writes `path.tmp`, syncs it, renames it over `path`. On any failure (a full disk too) removes the .tmp, leaves
-// `path` as it was and throws Error{io}.
+// Writes `path.tmp`, syncs it, renames it over `path`. On any failure (a full disk too) removes the .tmp,
+// leaves `path` as it was and throws Error{io}.
 void write_file_atomic(const fs::path& path, std::string_view content);
 
 // The same for content too large to hold: `fill` appends through the sink it is given.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long work talks to whoever started it: progress, warnings, log lines, and a wish to stop. lib/ never prints;
-// tools/dsn/cli implements this with a progress bar and signals.
+// How long work talks to whoever started it: progress, warnings, log lines, and a wish to stop. lib/ never
+// prints; tools/dsn/cli implements this with a progress bar and signals.
 #pragma once
 
 #include <string>
@@ -10,11 +10,13 @@
 
 namespace dsn {
 
-// thread-compatible, but stop_requested() and check_stop(), which are thread-safe. The base class is silent and never stops.
+// thread-compatible, but stop_requested() and check_stop(), which are thread-safe. The base class is silent
+// and never stops.
 class Job {
  public:
   virtual ~Job() = default;
-  // Starts a phase of `total` steps; ends the phase before. note: short state shown beside the bar ("loss 0.31").
+  // Starts a phase of `total` steps; ends the phase before. note: short state shown beside the bar ("loss
+  // 0.31").
   virtual void begin(std::string_view /*phase*/, double /*total*/) {}
   virtual void advance(double /*done*/, std::string_view /*note*/ = {}) {}
   virtual void end() {}

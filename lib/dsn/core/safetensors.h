@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dsn/core/file.h"
@@ -22,15 +23,17 @@ struct TensorView {
   std::vector<std::int64_t> shape;
   std::span<const std::byte> bytes;
 
-  [[nodiscard]] std::int64_t numel() const noexcept;
+  [[nodiscard]] std::int64_t numel() const noexcept;    // 1 for a scalar
   [[nodiscard]] std::span<const float> floats() const;  // throws Error{bad_input} unless f32
 };
 
-// A safetensors file mapped read-only; const members are thread-safe.
+// A safetensors file mapped read-only; const members are thread-safe. Copies share the mapping. The file must
+// not be truncated while it is open (write_file_atomic() and write_safetensors() never do that).
 class TensorFile {
  public:
-  // Throws Error{not_found | bad_input}: truncated file, header over 100 MB, offsets that overlap, leave holes or leave the
-  // file, unknown dtype, shape that does not fit its bytes: each named with file and tensor.
+  // Throws Error{not_found | bad_input}: truncated file, header over 100 MB, offsets that overlap, leave
+  // holes or leave the file, unknown dtype, shape that does not fit its bytes: each named with file and
+  // tensor.
   static TensorFile open(const fs::path& path);
 
   [[nodiscard]] const std::map<std::string, TensorView>& tensors() const noexcept { return tensors_; }
@@ -43,14 +46,22 @@ class TensorFile {
  private:
   TensorFile() = default;
   std::shared_ptr<MappedFile> map_;
+  std::shared_ptr<std::vector<std::vector<std::byte>>>
+      realigned_;  // tensors that the file does not align, copied
   std::string file_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 
-// Writes atomically, tensors in name order, data aligned to 64 bytes from the file's start: same input, same bytes.
+// Writes atomically; the data starts at a multiple of 64 bytes, the tensors with the widest elements first
+// and those of one dtype in name order, so that each is aligned and none leaves a hole: same input, same
+// bytes. Throws Error{failed} for a tensor whose bytes do not fit its shape, Error{io} as
+// write_file_atomic().
 void write_safetensors(const fs::path& path, const std::map<std::string, TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata);
+
+// "F32", "I64", "U8": as the format spells them.
+[[nodiscard]] std::string_view dtype_name(DType dtype) noexcept;
 
 // Hash of names, dtypes, shapes and values: identifies weights whatever file they are in.
 [[nodiscard]] std::string tensors_sha256(const std::map<std::string, TensorView>& tensors);

@@ -8,8 +8,8 @@
 
 namespace dsn {
 
-// Empirical quantile, q in 0..1, linear interpolation between order statistics (Hyndman-Fan type 7). Copies and sorts.
-// Precondition: not empty.
+// Empirical quantile, q in 0..1, linear interpolation between order statistics (Hyndman-Fan type 7). Copies
+// and sorts. Precondition: not empty.
 [[nodiscard]] double quantile(std::span<const double> samples, double q);
 [[nodiscard]] double median(std::span<const double> samples);
 // Median absolute deviation from the median (not scaled).
