@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A family: the levels of one deployment, ordered from fastest to slowest, each on the Pareto front. No LibTorch.
+// A family: the levels of one deployment, ordered from fastest to slowest, each on the Pareto front. No
+// LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +15,29 @@
 namespace dsn {
 
 struct Level {
-  int id = 0;           // index, 0 = fastest
+  int id = 0;  // index, 0 = fastest
   SubnetConfig config;
   double accuracy = 0;  // top-1, fraction, after batch-norm calibration
   Origin accuracy_origin = Origin::measured;
-  std::string accuracy_on;               // "fashion-mnist/test, n=10000"
-  std::optional<double> val_accuracy;    // what search chose by
+  std::string accuracy_on;             // "fashion-mnist/test, n=10000"
+  std::optional<double> val_accuracy;  // what search chose by
   std::int64_t macs = 0, params = 0;
-  double predicted_latency_s = 0;        // from the LUT's units at the family's reference point
-  std::string bn_prefix;                 // in the batch-norm file; empty: shared statistics
+  double predicted_latency_s = 0;  // from the LUT's units at the family's reference point
+  std::string bn_prefix;           // in the batch-norm file; empty: shared statistics
 };
 
 // Immutable once loaded.
 struct Family {
   Json space_document;
   std::string space_sha256;
-  std::string weights_sha256;            // tensors_sha256() of the super-network; empty for published families
-  std::string bn_file;                   // beside the family file; empty when no level has statistics of its own
-  std::string lut_file;                  // measured level rows, beside the family file; empty when not measured
-  std::vector<Level> levels;             // ascending latency and accuracy
+  std::string weights_sha256;  // tensors_sha256() of the super-network; empty for published families
+  std::string bn_file;         // beside the family file; empty when no level has statistics of its own
+  std::string lut_file;        // measured level rows, beside the family file; empty when not measured
+  std::vector<Level> levels;   // ascending latency and accuracy
 
   static Family load(const fs::path& path);
   static Family parse(const Json& document, const std::string& file);
-  [[nodiscard]] Json to_json() const;    // content only, without the envelope
+  [[nodiscard]] Json to_json() const;  // content only, without the envelope
 };
 
 }  // namespace dsn

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing a few levels from a Pareto front.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "dsn/search/pareto.h"
+
+namespace dsn {
+
+// Picks at most `count` points of `front` (ascending cost above 0, ascending value) and returns their
+// indices, ascending. Both ends are always among them. In between it trades, exactly (dynamic programming),
+// even coverage of the logarithm of cost against the value that the best point within a budget has, averaged
+// over budgets spread evenly in log cost. Neighbours differ in cost by more than `noise` (relative): fewer
+// than `count` are picked where the front has no room. When even the ends are that close, only the last
+// remains.
+[[nodiscard]] std::vector<std::size_t> choose_levels(std::span<const ParetoPoint> front, std::size_t count,
+                                                     double noise);
+
+}  // namespace dsn

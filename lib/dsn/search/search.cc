@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsn/search/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "dsn/core/error.h"
+#include "dsn/core/units.h"
+#include "dsn/search/choose.h"
+#include "dsn/search/pareto.h"
+#include "dsn/search/sampling.h"
+
+namespace dsn {
+namespace {
+
+constexpr int kFolds = 5;
+constexpr std::size_t kLeastToFit = 4;
+
+void check_options(const SearchOptions& options) {
+  const auto at_least = [](const char* name, int value, int least) {
+    if (value >= least) return;
+    throw Error(ErrorCode::bad_usage,
+                fmt::format("search option {}: found {}, expected at least {}", name, value, least));
+  };
+  at_least("levels", options.levels, 1);
+  at_least("samples", options.samples, 1);
+  at_least("rounds", options.rounds, 0);
+  at_least("per_round", options.per_round, 1);
+  at_least("finalists", options.finalists, options.levels);
+  if (!(options.noise >= 0)) {
+    throw Error(ErrorCode::bad_usage,
+                fmt::format("search option noise: found {}, expected 0 or more", options.noise));
+  }
+}
+
+class Search {
+ public:
+  Search(const SearchSpace& space, const Lut& lut, const OperatingPoint& point, const EvaluateFn& evaluate,
+         const SearchOptions& options, Job& job)
+      : space_(space), lut_(lut), point_(point), evaluate_(evaluate), options_(options), job_(job) {
+    latency_ = [this](const SubnetConfig& config) { return predicted_latency(config); };
+    max_latency_s_ = options.max_latency_s.value_or(std::numeric_limits<double>::infinity());
+    result_.point = point;
+  }
+
+  SearchResult run() {
+    require_feasible_latency();
+    const auto count = static_cast<std::size_t>(options_.samples);
+    evaluate_new(initial_sample(space_, latency_, count, max_latency_s_, options_.seed));
+    for (int round = 0; round < options_.rounds; ++round) {
+      if (!fit_and_evolve(round)) break;
+      if (!evaluate_new(informative())) break;
+    }
+    fit_and_evolve(options_.rounds);
+    evaluate_finalists();
+    choose();
+    describe_points();
+    return std::move(result_);
+  }
+
+ private:
+  double predicted_latency(const SubnetConfig& config) const {
+    const double latency = lut_.predict_latency(make_network(space_, config), point_);
+    if (std::isfinite(latency) && latency > 0) return latency;
+    throw Error(ErrorCode::bad_input, fmt::format("the LUT predicts a latency of {} s for {} at ({})",
+                                                  latency, space_.describe(config), describe(point_)));
+  }
+
+  [[nodiscard]] std::string limit_place() const { return fmt::format("at ({})", describe(point_)); }
+
+  void require_feasible_latency() const {
+    SubnetConfig nearest;
+    double least = std::numeric_limits<double>::infinity();
+    for (const int resolution : space_.resolutions()) {
+      SubnetConfig config = fastest(space_, resolution, latency_);
+      const double latency = latency_(config);
+      if (latency < least) {
+        least = latency;
+        nearest = std::move(config);
+      }
+    }
+    if (least <= max_latency_s_) return;
+    throw Error(ErrorCode::infeasible,
+                fmt::format("no sub-network is within {} {}: the fastest, {}, is predicted at {}",
+                            format_duration(max_latency_s_), limit_place(), space_.describe(nearest),
+                            format_duration(least)),
+                fmt::format("allow at least {}", format_duration(least)));
+  }
+
+  // Evaluates those that were not yet; whether there were any.
+  bool evaluate_new(const std::vector<SubnetConfig>& configs) {
+    std::vector<SubnetConfig> fresh;
+    for (const SubnetConfig& config : configs) {
+      if (accuracy_.count(config) == 0) fresh.push_back(config);
+    }
+    if (fresh.empty()) return false;
+    const std::vector<double> values = ask(fresh, false);
+    for (std::size_t i = 0; i < fresh.size(); ++i) {
+      accuracy_[fresh[i]] = values[i];
+      order_.push_back(fresh[i]);
+    }
+    result_.evaluations = static_cast<int>(order_.size());
+    return true;
+  }
+
+  std::vector<double> ask(const std::vector<SubnetConfig>& configs, bool final) const {
+    job_.check_stop();
+    std::vector<double> values = evaluate_(configs, final);
+    if (values.size() != configs.size()) {
+      throw Error(ErrorCode::failed, fmt::format("evaluation of {} sub-networks gave {} accuracies",
+                                                 configs.size(), values.size()));
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i] >= 0 && values[i] <= 1) continue;
+      throw Error(ErrorCode::failed, fmt::format("evaluation of {} gave accuracy {}, expected 0 to 1",
+                                                 space_.describe(configs[i]), values[i]));
+    }
+    return values;
+  }
+
+  // Fits the predictor to everything evaluated and evolves; false when there is too little to fit to.
+  bool fit_and_evolve(int round) {
+    if (order_.size() < kLeastToFit) return false;
+    std::vector<double> values;
+    for (const SubnetConfig& config : order_) values.push_back(accuracy_.at(config));
+    predictor_ = RidgePredictor::fit(space_, order_, values, kFolds, options_.seed, result_.quality);
+    EvolutionOptions evolution = options_.evolution;
+    evolution.max_latency_s = max_latency_s_;
+    predicted_front_ = evolve(space_, latency_, *predictor_, order_, evolution,
+                              options_.seed + static_cast<std::uint64_t>(round), job_);
+    job_.info(
+        fmt::format("{} evaluated; predictor held out: mean error {}, Kendall tau {:.2f}; predicted front: "
+                    "{} sub-networks",
+                    order_.size(), format_percent(result_.quality.mae), result_.quality.kendall_tau,
+                    predicted_front_.size()));
+    return true;
+  }
+
+  // Keeps points from well below the floor out, as long as something is above.
+  [[nodiscard]] double floor() const {
+    return options_.min_accuracy ? *options_.min_accuracy - result_.quality.mae : 0;
+  }
+
+  // Points of the predicted front that were not evaluated, spread along latency.
+  [[nodiscard]] std::vector<SubnetConfig> informative() const {
+    std::vector<Candidate> open;
+    for (const Candidate& candidate : predicted_front_) {
+      if (accuracy_.count(candidate.config) == 0) open.push_back(candidate);
+    }
+    std::vector<ParetoPoint> points;
+    std::vector<std::size_t> index;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      if (open[i].accuracy < floor() && i + 1 < open.size()) continue;
+      points.push_back({open[i].latency_s, open[i].accuracy});
+      index.push_back(i);
+    }
+    std::vector<SubnetConfig> chosen;
+    for (const std::size_t i : choose_levels(points, static_cast<std::size_t>(options_.per_round), 0)) {
+      chosen.push_back(open[index[i]].config);
+    }
+    return chosen;
+  }
+
+  void evaluate_finalists() {
+    std::vector<ParetoPoint> points;
+    for (const SubnetConfig& config : order_) points.push_back({latency_(config), accuracy_.at(config)});
+    std::vector<ParetoPoint> front;
+    std::vector<std::size_t> index;
+    const std::vector<std::size_t> all = pareto_front(points);
+    for (const std::size_t i : all) {
+      if (points[i].value < floor() && i != all.back()) continue;
+      front.push_back(points[i]);
+      index.push_back(i);
+    }
+    for (const std::size_t i : choose_levels(front, static_cast<std::size_t>(options_.finalists), 0)) {
+      finalists_.push_back(order_[index[i]]);
+    }
+    const std::vector<double> values = ask(finalists_, true);
+    for (std::size_t i = 0; i < finalists_.size(); ++i) final_[finalists_[i]] = values[i];
+    result_.final_evaluations = static_cast<int>(finalists_.size());
+  }
+
+  void choose() {
+    std::vector<ParetoPoint> points;
+    for (const SubnetConfig& config : finalists_) points.push_back({latency_(config), final_.at(config)});
+    std::vector<ParetoPoint> front;
+    std::vector<std::size_t> index;
+    const std::vector<std::size_t> all = pareto_front(points);
+    for (const std::size_t i : all) {
+      if (options_.min_accuracy && points[i].value < *options_.min_accuracy) continue;
+      front.push_back(points[i]);
+      index.push_back(i);
+    }
+    if (front.empty()) refuse_accuracy(points[all.back()], finalists_[all.back()]);
+    for (const std::size_t i :
+         choose_levels(front, static_cast<std::size_t>(options_.levels), options_.noise)) {
+      result_.levels.push_back(make_level(finalists_[index[i]], front[i]));
+    }
+    if (result_.levels.size() < static_cast<std::size_t>(options_.levels)) {
+      result_.warnings.push_back(fmt::format(
+          "found {} levels where {} were asked for: the front has no more that differ by {} in latency",
+          result_.levels.size(), options_.levels, format_percent(options_.noise)));
+      job_.warn(result_.warnings.back());
+    }
+  }
+
+  [[noreturn]] void refuse_accuracy(const ParetoPoint& best, const SubnetConfig& config) const {
+    const std::string limit =
+        options_.max_latency_s ? fmt::format(" within {} {}", format_duration(max_latency_s_), limit_place())
+                               : std::string();
+    throw Error(
+        ErrorCode::infeasible,
+        fmt::format("no sub-network found{} reaches an accuracy of {}: the most accurate, {}, has {} at {}",
+                    limit, format_percent(*options_.min_accuracy), space_.describe(config),
+                    format_percent(best.value), format_duration(best.cost)),
+        "ask for less accuracy, or train the super-network longer");
+  }
+
+  Level make_level(const SubnetConfig& config, const ParetoPoint& point) const {
+    const Network network = make_network(space_, config);
+    Level level;
+    level.id = static_cast<int>(result_.levels.size());
+    level.config = config;
+    level.accuracy = point.value;
+    level.accuracy_on = options_.accuracy_on;
+    level.val_accuracy = point.value;
+    level.macs = network.macs();
+    level.params = network.params();
+    level.predicted_latency_s = point.cost;
+    return level;
+  }
+
+  void describe_points() {
+    std::vector<SubnetConfig> configs = order_;
+    for (const Candidate& candidate : predicted_front_) {
+      if (accuracy_.count(candidate.config) == 0) configs.push_back(candidate.config);
+    }
+    std::vector<ParetoPoint> evaluated;
+    for (const SubnetConfig& config : order_) evaluated.push_back({latency_(config), accuracy_.at(config)});
+    for (SubnetConfig& config : configs) {
+      SearchPoint point;
+      point.latency_s = latency_(config);
+      if (predictor_) point.predicted_accuracy = predictor_->predict(config);
+      if (const auto it = accuracy_.find(config); it != accuracy_.end()) point.accuracy = it->second;
+      if (const auto it = final_.find(config); it != final_.end()) point.final_accuracy = it->second;
+      point.macs = make_network(space_, config).macs();
+      const ParetoPoint self{point.latency_s,
+                             point.accuracy ? *point.accuracy : point.predicted_accuracy.value_or(0)};
+      point.on_front = std::none_of(evaluated.begin(), evaluated.end(),
+                                    [&](const ParetoPoint& p) { return dominates(p, self); });
+      point.config = std::move(config);
+      result_.points.push_back(std::move(point));
+    }
+    std::sort(result_.points.begin(), result_.points.end(), [](const SearchPoint& a, const SearchPoint& b) {
+      return a.latency_s != b.latency_s ? a.latency_s < b.latency_s : ConfigLess()(a.config, b.config);
+    });
+  }
+
+  const SearchSpace& space_;
+  const Lut& lut_;
+  const OperatingPoint& point_;
+  const EvaluateFn& evaluate_;
+  const SearchOptions& options_;
+  Job& job_;
+  LatencyFn latency_;
+  double max_latency_s_ = 0;
+  std::vector<SubnetConfig> order_;  // evaluated, in order
+  std::map<SubnetConfig, double, ConfigLess> accuracy_, final_;
+  std::optional<RidgePredictor> predictor_;
+  std::vector<Candidate> predicted_front_;
+  std::vector<SubnetConfig> finalists_;
+  SearchResult result_;
+};
+
+// Absent numbers are null with a reason beside them.
+void put(Json& json, const std::string& key, const std::optional<double>& value, const char* reason) {
+  if (value) {
+    json[key] = *value;
+  } else {
+    json[key] = nullptr;
+    json[key + "_reason"] = reason;
+  }
+}
+
+}  // namespace
+
+SearchResult run_search(const SearchSpace& space, const Lut& lut, const OperatingPoint& point,
+                        const EvaluateFn& evaluate, const SearchOptions& options, Job& job) {
+  check_options(options);
+  lut.require_space(space);
+  return Search(space, lut, point, evaluate, options, job).run();
+}
+
+Json to_json(const SearchResult& result, const SearchSpace& space) {
+  Json search = {{"cluster", result.point.cluster},
+                 {"threads", result.point.threads},
+                 {"batch", result.point.batch},
+                 {"evaluations", result.evaluations},
+                 {"final_evaluations", result.final_evaluations}};
+  put(search, "freq_hz",
+      result.point.freq_hz > 0 ? std::optional<double>(result.point.freq_hz) : std::nullopt,
+      "this machine does not say its frequency");
+  if (result.quality.folds > 0) {
+    search["predictor"] = {{"kind", "ridge"},
+                           {"count", result.quality.count},
+                           {"folds", result.quality.folds},
+                           {"held_out_mae", result.quality.mae},
+                           {"held_out_kendall_tau", result.quality.kendall_tau},
+                           {"penalty", result.quality.penalty}};
+  } else {
+    search["predictor"] = nullptr;
+    search["predictor_reason"] = "too few sub-networks were evaluated to judge one";
+  }
+  Json front = Json::array();
+  for (const SearchPoint& point : result.points) {
+    Json row = {{"config", space.to_json(point.config)},
+                {"latency_s", point.latency_s},
+                {"latency_origin", dsn::to_string(Origin::modelled)},
+                {"macs", point.macs},
+                {"on_front", point.on_front}};
+    put(row, "predicted_accuracy", point.predicted_accuracy,
+        "too few sub-networks were evaluated to fit a predictor");
+    put(row, "accuracy", point.accuracy, "predicted only");
+    put(row, "final_accuracy", point.final_accuracy, "not a finalist");
+    front.push_back(std::move(row));
+  }
+  return {{"search", std::move(search)}, {"front", std::move(front)}};
+}
+
+std::vector<std::size_t> keep_front(std::vector<Level>& levels, const std::vector<double>& measured_s) {
+  if (levels.size() != measured_s.size()) {
+    throw Error(ErrorCode::bad_usage,
+                fmt::format("{} latencies for {} levels", measured_s.size(), levels.size()));
+  }
+  std::vector<ParetoPoint> points;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    points.push_back({measured_s[i], levels[i].val_accuracy.value_or(levels[i].accuracy)});
+  }
+  const std::vector<std::size_t> kept = pareto_front(points);
+  std::vector<Level> remaining;
+  for (const std::size_t i : kept) {
+    remaining.push_back(levels[i]);
+    remaining.back().id = static_cast<int>(remaining.size()) - 1;
+  }
+  levels = std::move(remaining);
+  return kept;
+}
+
+}  // namespace dsn
