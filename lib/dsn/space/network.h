@@ -15,7 +15,7 @@ enum class UnitKind { stem, mbconv, final_expand, feature_mix, classifier };
 
 // One unit of a network. stem, final_expand: conv + batch norm + act. mbconv: [expand 1x1 + bn + act] depthwise + bn + act
 // [+ SE] project 1x1 + bn [+ residual]. feature_mix: global average pool, 1x1 without bias or batch norm, act.
-// classifier: linear with bias.
+// classifier: global average pool unless a feature_mix did it (in_size 1), linear with bias.
 struct Unit {
   UnitKind kind = UnitKind::stem;
   int block = -1;  // elastic block index, -1 for stem, first block and head

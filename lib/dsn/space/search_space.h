@@ -58,10 +58,12 @@ class SearchSpace {
   [[nodiscard]] int stem_channels() const noexcept { return stem_channels_; }
   [[nodiscard]] int stem_stride() const noexcept { return stem_stride_; }
   [[nodiscard]] Activation stem_act() const noexcept { return stem_act_; }
-  [[nodiscard]] int first_channels() const noexcept { return first_channels_; }    // the fixed block after the stem, kernel 3, no expansion
+  // The fixed block after the stem: depthwise kernel 3 and projection, no expansion.
+  [[nodiscard]] int first_channels() const noexcept { return first_channels_; }
+  [[nodiscard]] int first_stride() const noexcept { return first_stride_; }
   [[nodiscard]] Activation first_act() const noexcept { return first_act_; }
   [[nodiscard]] int final_expand_channels() const noexcept { return final_expand_channels_; }
-  [[nodiscard]] int feature_channels() const noexcept { return feature_channels_; }
+  [[nodiscard]] int feature_channels() const noexcept { return feature_channels_; }  // 0: no feature mix before the classifier
   [[nodiscard]] Activation head_act() const noexcept { return head_act_; }
   [[nodiscard]] double bn_eps() const noexcept { return bn_eps_; }
 
@@ -95,7 +97,7 @@ class SearchSpace {
   SearchSpace() = default;
   std::string name_, sha256_;
   double width_mult_ = 1.0, bn_eps_ = 1e-5;
-  int classes_ = 0, in_channels_ = 3, stem_channels_ = 0, stem_stride_ = 2, first_channels_ = 0;
+  int classes_ = 0, in_channels_ = 3, stem_channels_ = 0, stem_stride_ = 2, first_channels_ = 0, first_stride_ = 1;
   int final_expand_channels_ = 0, feature_channels_ = 0, block_count_ = 0;
   Activation stem_act_ = Activation::hswish, first_act_ = Activation::relu, head_act_ = Activation::hswish;
   std::vector<int> resolutions_, first_block_;
