@@ -39,8 +39,8 @@ class Error : public std::exception {
   std::string hint_;
 };
 
-// Exit status for a code (style: 0 done, 1 failed, 2 bad usage or input, 3 answer is no, 4 cannot, 130
-// interrupted).
+// Exit status for a code (style: 0 done, 1 failed, 2 bad usage or input, 3 answer is no, 4 cannot,
+// 130 interrupted).
 [[nodiscard]] int exit_status(ErrorCode code) noexcept;
 
 }  // namespace dsn

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -32,7 +33,7 @@ void throw_errno(int error, std::string_view verb, const fs::path& path) {
   switch (error) {
     case ENOENT:
     case ENOTDIR:
-      throw Error(ErrorCode::not_found, message);
+      throw Error(ErrorCode::not_found, message, verb == "write" ? "make the folder first" : "");
     case EACCES:
     case EPERM:
       throw Error(ErrorCode::permission, message);

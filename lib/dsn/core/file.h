@@ -14,7 +14,8 @@ namespace dsn {
 
 namespace fs = std::filesystem;
 
-// Whole file as bytes. Throws Error{not_found | io | permission} naming the file.
+// Whole file as bytes; pipes too. Throws Error{not_found | io | permission} naming the file, Error{bad_input}
+// for a folder.
 [[nodiscard]] std::string read_file(const fs::path& path);
 
 // Whole gzip or plain file (told apart by its magic), at most `limit` bytes unpacked. A truncated or corrupt
@@ -23,14 +24,18 @@ namespace fs = std::filesystem;
                                                      std::size_t limit = std::size_t{1} << 31);
 
 // Writes `path.tmp`, syncs it, renames it over `path`. On any failure (a full disk too) removes the .tmp,
-// leaves `path` as it was and throws Error{io}.
+// leaves `path` as it was and throws Error{io | permission | not_found (no such folder) | bad_input (a
+// folder)}. A symbolic link is followed; a file that is there keeps its mode; a device or pipe is written
+// directly.
 void write_file_atomic(const fs::path& path, std::string_view content);
 
-// The same for content too large to hold: `fill` appends through the sink it is given.
+// The same for content too large to hold: `fill` appends through the sink it is given. What `fill` throws
+// passes.
 using ByteSink = std::function<void(std::span<const std::byte>)>;
 void write_file_atomic(const fs::path& path, const std::function<void(const ByteSink&)>& fill);
 
-// Throws Error{io | permission} at once if `path` could not be created later: called before long work.
+// Throws at once what write_file_atomic() would throw for `path`, as far as can be known: called before long
+// work.
 void check_writable(const fs::path& path);
 
 // Hex SHA-256.
@@ -38,7 +43,9 @@ void check_writable(const fs::path& path);
 [[nodiscard]] std::string sha256_hex(std::string_view text);
 [[nodiscard]] std::string sha256_file(const fs::path& path);
 
-// Read-only memory mapping of a file; movable. thread-safe once made.
+// Read-only memory mapping of a regular file; movable. thread-safe once made. Someone who truncates the file
+// meanwhile kills the process (SIGBUS): files are replaced, as write_file_atomic() does, never rewritten in
+// place.
 class MappedFile {
  public:
   explicit MappedFile(const fs::path& path);  // throws as read_file()

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "dsn/core/error.h"
 #include "dsn/core/file.h"

@@ -15,8 +15,8 @@ namespace dsn {
 class Job {
  public:
   virtual ~Job() = default;
-  // Starts a phase of `total` steps; ends the phase before. note: short state shown beside the bar ("loss
-  // 0.31").
+  // Starts a phase of `total` steps; ends the phase before. note: short state shown beside the bar
+  // ("loss 0.31").
   virtual void begin(std::string_view /*phase*/, double /*total*/) {}
   virtual void advance(double /*done*/, std::string_view /*note*/ = {}) {}
   virtual void end() {}

@@ -18,8 +18,8 @@ class Rng {
  public:
   using result_type = std::uint64_t;
   explicit Rng(std::uint64_t seed) noexcept;
-  // A generator for one purpose of a run: hashes `purpose` into the seed, so that adding a consumer moves no
-  // other.
+  // A generator for one purpose of a run: hashes `purpose` into the seed, so that adding a consumer moves
+  // no other.
   [[nodiscard]] static Rng stream(std::uint64_t seed, std::string_view purpose) noexcept;
 
   std::uint64_t operator()() noexcept;

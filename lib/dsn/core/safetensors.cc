@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
+#include <tuple>
 
 #include "dsn/core/error.h"
 #include "dsn/core/json.h"

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place that sees valijson: it is large and header-only.
-#define VALIJSON_USE_EXCEPTIONS 1
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <limits>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <valijson/adapters/nlohmann_json_adapter.hpp>
-#include <valijson/schema.hpp>
-#include <valijson/schema_parser.hpp>
-#include <valijson/validator.hpp>
 
 #include "dsn/core/error.h"
 #include "dsn/core/json.h"
-#include "dsn/core/json_text.h"
-#include "dsn/core/schema_expected.h"
+#include "dsn/core/schema_rules.h"
 #include "dsn/core/schemas.h"
 
 namespace dsn {
@@ -29,49 +21,15 @@ const EmbeddedSchema& embedded(std::string_view name) {
                                                 fmt::join(schema_names(), ", ")));
 }
 
-struct ParsedSchema {
-  Json json;
-  valijson::Schema rules;
-};
-
 // Parsed once per process; entries are never removed, so references stay valid without the lock.
-const ParsedSchema& parsed(std::string_view name) {
+const SchemaRules& rules_of(const EmbeddedSchema& schema) {
   static std::mutex mutex;
-  static std::map<std::string, std::unique_ptr<ParsedSchema>, std::less<>> cache;
+  static std::map<std::string, SchemaRules, std::less<>> cache;
   const std::lock_guard lock(mutex);
-  if (const auto found = cache.find(name); found != cache.end()) return *found->second;
-  auto schema = std::make_unique<ParsedSchema>();
-  schema->json = parse_json(embedded(name).text, fmt::format("schema {}", name));
-  try {
-    valijson::SchemaParser parser(valijson::SchemaParser::kDraft7);
-    parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema->json), schema->rules);
-  } catch (const std::exception& error) {
-    throw Error(ErrorCode::failed, fmt::format("schema {} is not usable: {}", name, error.what()));
-  }
-  return *cache.emplace(name, std::move(schema)).first->second;
-}
-
-// Reference tokens from valijson's context: "<root>", "[levels]", "[0]".
-std::vector<std::string> tokens_of(const std::vector<std::string>& context) {
-  std::vector<std::string> tokens;
-  for (std::size_t i = 1; i < context.size(); ++i)
-    tokens.push_back(context[i].substr(1, context[i].size() - 2));
-  return tokens;
-}
-
-[[noreturn]] void throw_violation(const Json& json, const Json& schema, const std::string& file,
-                                  const valijson::ValidationResults::Error& violation) {
-  const Json* value = &json;
-  std::string pointer;
-  const std::vector<std::string> tokens = tokens_of(violation.context);
-  for (const std::string& token : tokens) {
-    value = value->is_array() ? &value->at(std::stoul(token)) : &value->at(token);
-    pointer = child_pointer(pointer, token);
-  }
-  const Complaint complaint = explain(*value, schema, tokens, violation.description);
-  const std::string where = complaint.key.empty() ? pointer : child_pointer(pointer, complaint.key);
-  throw Error(ErrorCode::bad_input, fmt::format("{}: found {}, expected {}", place_text(file, where),
-                                                complaint.found, complaint.expected));
+  const auto found = cache.find(schema.name);
+  if (found != cache.end()) return found->second;
+  const std::string name(schema.name);
+  return cache.try_emplace(name, parse_json(schema.text, fmt::format("schema {}", name)), name).first->second;
 }
 
 void check_envelope(const Json& json, const EmbeddedSchema& schema, const std::string& file) {
@@ -80,7 +38,7 @@ void check_envelope(const Json& json, const EmbeddedSchema& schema, const std::s
   const JsonView name = view["schema"];
   if (name.json() != schema.name) name.fail(fmt::format("\"{}\"", schema.name));
   const JsonView version = view["schema_version"];
-  if (version.integer(1, std::numeric_limits<std::int64_t>::max()) > schema.version)
+  if (version.integer(1, std::numeric_limits<int>::max()) > schema.version)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{}: {}: found version {}, expected at most {}", file, version.pointer(),
                             version.json().dump(), schema.version),
@@ -90,23 +48,9 @@ void check_envelope(const Json& json, const EmbeddedSchema& schema, const std::s
 }  // namespace
 
 void check_schema(const Json& json, std::string_view name, const std::string& file) {
-  check_envelope(json, embedded(name), file);
-  const ParsedSchema& schema = parsed(name);
-  valijson::ValidationResults results;
-  valijson::Validator validator;
-  bool valid = false;
-  try {
-    valid = validator.validate(schema.rules, valijson::adapters::NlohmannJsonAdapter(json), &results);
-  } catch (const std::exception& error) {
-    throw Error(ErrorCode::bad_input,
-                fmt::format("{}: cannot be checked against {}: {}", file, name, error.what()));
-  }
-  if (valid) return;
-  // Violations of a child come before those of the parents that hold it: the first is the most exact.
-  valijson::ValidationResults::Error violation;
-  if (!results.popError(violation))
-    throw Error(ErrorCode::bad_input, fmt::format("{}: does not fit the schema {}", file, name));
-  throw_violation(json, schema.json, file, violation);
+  const EmbeddedSchema& schema = embedded(name);
+  check_envelope(json, schema, file);
+  rules_of(schema).check(json, file);
 }
 
 Json read_document(const fs::path& path, std::string_view schema) {

@@ -82,6 +82,7 @@ std::string format_scaled(double value, std::span<const Scale> scales, bool coun
     if (scaled < 0.9995 && i > 0) continue;
     if (countable && scales[i].factor == 1 && scaled == std::floor(scaled) && scaled < 1000)
       return with_unit(fmt::format("{:.0f}", value), scales[i].unit);
+    if (scaled < 0.9995) return with_unit(fmt::format("{:.3g}", value / scales[i].factor), scales[i].unit);
     const int decimals = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
     return with_unit(fmt::format("{:.{}f}", value / scales[i].factor, decimals), scales[i].unit);
   }
