@@ -38,16 +38,17 @@ enum class Split { train, val, test };
 [[nodiscard]] std::string to_string(Split split);
 
 // Opens `spec`:
-//   "fashion-mnist[:DIR]"  Debian's dataset-fashion-mnist by default
-//   "idx:DIR"              MNIST file names, gz or plain; class names from DIR/labels.txt, one per line, else
-//   "0".."9" "cifar10:DIR"          binary version; class names from batches.meta.txt if it is there
-//   "folder:DIR"           DIR/{train,val,test}/CLASS/*.{jpg,png,...}, decoded when asked for; needs OpenCV.
-//   Classes are
-//                          numbered in byte order of the names in DIR/train, or in the split's own folder
-//                          without it.
+// - "fashion-mnist[:DIR]": Debian's dataset-fashion-mnist by default.
+// - "idx:DIR": MNIST file names, gz or plain. Class names from DIR/labels.txt, one per line, else 0 to 9.
+// - "cifar10:DIR": binary version. Class names from batches.meta.txt if it is there.
+// - "folder:DIR": DIR/{train,val,test}/CLASS/*.{jpg,png,...}, decoded when asked for; needs OpenCV. Classes
+// are
+//   numbered in byte order of the names in DIR/train, or in the split's own folder when there is no train.
+//
 // Split::val of the first three is the last `val_count` training images, which Split::train leaves out;
-// `folder` has its own. Throws Error{not_found | bad_input | unsupported | permission | io}, saying which
-// package or flag mends it.
+// `folder` has its own.
+//
+// Throws Error{not_found | bad_input | unsupported | permission | io}, saying which package or flag mends it.
 [[nodiscard]] std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
                                                     std::size_t val_count = 5000);
 
@@ -70,15 +71,15 @@ class FrameSource {
 };
 
 // Opens `spec` for `dsn run`:
-//   a data set spec as above, optionally with "@train", "@val" or "@test" (default) at its end; each pass in
-//   another order,
-//                            all given by `seed`
-//   FILE or FOLDER           an image, or the images of a folder in byte order of their names; no labels
-//   "video:FILE"             no labels
-//   "camera:INDEX", "camera:/dev/videoN"   no labels, no end
+// - a data set spec as above, optionally with "@train", "@val" or "@test" (default) at its end: every pass in
+//   another order, all given by `seed`.
+// - FILE or FOLDER: an image, or the images of a folder in byte order of their names; no labels.
+// - "video:FILE": no labels.
+// - "camera:N" or "camera:/dev/videoN": no labels, no end.
+//
 // All but cameras start again at their end for ever when `repeat`. Images, videos and cameras need OpenCV.
 // Throws Error{not_found | bad_input | unsupported | permission | io}; an unreadable camera names the device.
-// The first video or camera of a process sets OPENCV_FFMPEG_LOGLEVEL in its environment, unless it is there.
+// The first of them opened sets OPENCV_FFMPEG_LOGLEVEL in the environment, unless it is there.
 [[nodiscard]] std::unique_ptr<FrameSource> open_frames(const std::string& spec, std::uint64_t seed,
                                                        bool repeat);
 

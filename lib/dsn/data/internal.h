@@ -74,12 +74,12 @@ void require_opencv(const std::string& what);
 [[nodiscard]] std::unique_ptr<FrameSource> open_video(const std::string& file, bool repeat);
 [[nodiscard]] std::unique_ptr<FrameSource> open_camera(const std::string& device);
 
-// --- image_check.cc: finds damage before the decoder does, because decoders print to stderr or go on with
-// grey ---
+// --- image_check.cc ---
 
-// Throws Error{bad_input} naming `file` if `bytes` are a truncated or damaged PNG or JPEG, or larger than
-// kMaxPixels. Returns what to decode: `bytes`, or a PNG without the chunks that carry no pixels (libpng
-// prints about some of them).
+// Throws Error{bad_input} naming `file` if `bytes` are a truncated or damaged PNG, JPEG, BMP, PGM or PPM, or
+// hold more than kMaxPixels: decoders print to stderr about that, or go on with grey.
+// Returns what to decode: `bytes`, or a PNG without the chunks that carry no pixels (libpng prints about
+// some).
 [[nodiscard]] std::string check_image_bytes(std::string bytes, const std::string& file);
 
 constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;
