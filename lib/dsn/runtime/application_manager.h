@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The application level of dsn's manager: watches one application's inferences and says which of its settings
+// may be chosen now.
+//
+// A setting is (level, placement, OPP). Against the present one it is the same, easier (less undisturbed
+// latency, and no more core-seconds) or harder. What is asked of it depends on that:
+//   easier  the slowdown predicts that it keeps the target
+//   same    it has not missed, and what was measured on it keeps the target
+//   harder  predicted too, with the tail measured so far (which can only grow); below the ceiling of the
+//           evidence; at most one level up; after a dwell time; and within the budget for trying
+// A missed deadline makes the present setting inadmissible at once. A miss soon after a step up backs off,
+// doubling, and is paid from the budget, which earns a part of the misses that the asked probability allows:
+// that bounds what climbing can cost, whatever the load does.
+//
+// Every member is noexcept and allocates nothing. thread-bound.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "dsn/runtime/demand_evidence.h"
+#include "dsn/runtime/policy.h"
+#include "dsn/runtime/slowdown.h"
+
+namespace dsn {
+
+struct Setting {
+  int level = -1, placement = 0, opp = 0;
+  friend bool operator==(const Setting&, const Setting&) = default;
+};
+
+struct ManagerOptions {
+  double dwell_s = 0.1;      // between voluntary changes,
+  int dwell_inferences = 8;  // and as many inferences
+  double probe_share = 0.3;  // of the misses that the target's probability allows, for trying harder settings
+  double budget_most = 2;    // misses saved up
+  SlowdownOptions slowdown;
+  EvidenceOptions evidence;
+};
+
+class ApplicationManager {
+ public:
+  explicit ApplicationManager(const ManagerOptions& options = {}) noexcept;
+
+  void observe(const AppView& app, std::span<const ClusterView> clusters, const Completion& done) noexcept;
+
+  // Takes up the application's state before a decision; the members below refer to it.
+  void begin(const AppView& app, std::span<const ClusterView> clusters, double now_s) noexcept;
+
+  // 0: the setting may be chosen and is expected to keep target and rate. Above 0: it may not; the value is
+  // its predicted latency over the target (or over the period, if that is worse), to order what is left when
+  // nothing may be chosen.
+  [[nodiscard]] double lateness(const Setting& setting) const noexcept;
+  // Expected latency of a setting, contention included.
+  [[nodiscard]] double expected_s(const Setting& setting) const noexcept;
+  // Neither time nor inferences since the last change forbid another.
+  [[nodiscard]] bool settled() const noexcept;
+  // level is -1 before the first commit().
+  [[nodiscard]] const Setting& present() const noexcept { return present_; }
+
+  void commit(const Setting& setting) noexcept;
+  // An inference starts, `waited_s` after its scheduled arrival. The level to run it with, at the present
+  // placement and OPP: the present one if that still makes its deadline, else the most accurate that does,
+  // else the fastest.
+  [[nodiscard]] int start(double waited_s) noexcept;
+
+  [[nodiscard]] double slowdown() const noexcept;
+  // Misses that trying harder settings may still cost now.
+  [[nodiscard]] double budget() const noexcept { return budget_; }
+
+ private:
+  enum class Step { same, easier, harder };
+  // What follows a miss is easier only with at most `part` of the present demand.
+  [[nodiscard]] Step step_to(const Setting& setting, double part) const noexcept;
+  [[nodiscard]] double demand_s(const Setting& setting) const noexcept {
+    return app_.costs->latency(setting.level, setting.placement, setting.opp);
+  }
+  [[nodiscard]] std::size_t cluster_of(int placement) const noexcept;
+  [[nodiscard]] bool at_floor(const Setting& setting) const noexcept;
+  void take_up(const AppView& app, std::span<const ClusterView> clusters) noexcept;
+  void missed(bool inherited) noexcept;
+  void kept() noexcept;
+
+  ManagerOptions options_;
+  AppView app_;
+  double now_s_ = 0;
+  double p_ = 0.99, quantile_ = 2.326;  // asked probability, and the normal distribution's quantile of it
+  double fastest_s_ = 0;                // least demand of all settings
+  std::array<double, kMaxClusters> others_load_{};
+
+  std::array<SlowdownEstimator, kMaxClusters> slowdown_;  // per cluster: contention differs between them
+  std::array<double, kMaxClusters> tail_s_{};
+  DemandEvidence evidence_;
+  double evidence_target_s_ = 0;  // that the evidence is about
+  std::array<double, kMaxPlacements> ceiling_s_{};
+
+  Setting present_;
+  Setting running_;           // of the inference under way: a commit() for the next may come before it ends
+  double since_s_ = 0;        // last change
+  int inferences_since_ = 0;  //
+  bool fresh_ = true;         // nothing is known about the target: go where the prediction says
+  bool must_ease_ = false;    // the present setting missed
+  int probation_ = 0;         // inferences left in which a miss speaks against the last step up
+  int probation_length_ = 100;
+  bool failing_ = false;  // a failed climb is not over: what queued behind it is late too
+  double budget_ = 0;
+  double floor_misses_ = 0;  // rate of misses that no setting would have prevented
+  double last_done_s_ = -1;
+};
+
+}  // namespace dsn
