@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inference over the shared weights of a super-network: one Executor holds all of a family's levels and switches between
-// them without rebuilding anything.
+// Inference over the shared weights of a super-network: one Executor holds all of a family's levels and
+// switches between them without rebuilding anything.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,8 @@ struct LevelSpec {
   BnStats bn;  // empty: the super-network's shared statistics
 };
 
-// Called after each unit of an inference with its index in Network::units, on the inferring thread. The profiler takes time there.
+// Called after each unit of an inference with its index in Network::units, on the inferring thread. The
+// profiler takes time there.
 using UnitObserver = std::function<void(std::size_t unit)>;
 
 // thread-bound: one thread calls, the executor may use more. infer() after prepare() and activate().
@@ -31,7 +32,8 @@ class Executor {
   virtual ~Executor() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;  // "torch", "elastic"
 
-  // Makes `levels` ready to be activated; replaces what was prepared before. Throws Error{bad_input | mismatch}.
+  // Makes `levels` ready to be activated; replaces what was prepared before. Throws Error{bad_input |
+  // mismatch}.
   virtual void prepare(std::vector<LevelSpec> levels) = 0;
   // Switches to prepared level `index`; takes effect at the next infer(). Cheap: no copy of weights.
   virtual void activate(std::size_t index) = 0;
@@ -39,21 +41,24 @@ class Executor {
   // Threads that infer() may use from the next call on, >= 1.
   virtual void set_threads(int threads) = 0;
 
-  // input: float32 [batch, C, r, r], NCHW contiguous, r of the active level; logits: float32 [batch, classes].
-  // Throws Error{bad_usage} when a size does not fit.
+  // input: float32 [batch, C, r, r], NCHW contiguous, r of the active level; logits: float32 [batch,
+  // classes]. Throws Error{bad_usage} when a size does not fit.
   virtual void infer(std::span<const float> input, int batch, std::span<float> logits,
                      const UnitObserver* observer = nullptr) = 0;
 };
 
 // Executors of this build, best first: empty in a build without any.
 [[nodiscard]] std::vector<std::string> executor_names();
-// kind: a name above, or "auto" for the first. device: "cpu" or "cuda[:N]". Throws Error{unsupported} naming the build option when there is none.
-// `weights` is kept (mapped) as long as the executor lives.
+// kind: a name above, or "auto" for the first. device: "cpu" or "cuda[:N]". Throws Error{unsupported} naming
+// the build option when there is none. `weights` is kept (mapped) as long as the executor lives.
 [[nodiscard]] std::unique_ptr<Executor> make_executor(const std::string& kind, const SearchSpace& space,
-                                                      const TensorFile& weights, const std::string& device = "cpu");
+                                                      const TensorFile& weights,
+                                                      const std::string& device = "cpu");
 
-// Implemented by the torch library and put in place when it is linked (dsn_torch's register_torch_executor()).
-using ExecutorFactory = std::function<std::unique_ptr<Executor>(const SearchSpace&, const TensorFile&, const std::string& device)>;
+// Implemented by the torch library and put in place when it is linked (dsn_torch's
+// register_torch_executor()).
+using ExecutorFactory = std::function<std::unique_ptr<Executor>(const SearchSpace&, const TensorFile&,
+                                                                const std::string& device)>;
 void register_executor(std::string name, ExecutorFactory factory);
 
 }  // namespace dsn

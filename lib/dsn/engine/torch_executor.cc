@@ -27,15 +27,19 @@ struct UnitWeights {
 
 torch::Tensor activate(torch::Tensor x, Activation act) {
   switch (act) {
-    case Activation::none: return x;
-    case Activation::relu: return torch::relu_(x);
-    case Activation::hswish: return torch::hardswish_(x);
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return torch::relu_(x);
+    case Activation::hswish:
+      return torch::hardswish_(x);
   }
   return x;
 }
 
-// One level: its own folded copy of the weights, so that activating it is a change of index and an inference runs the fewest operations.
-// LibTorch has no convolution over weight slices; the elastic executor is where weights are shared at run time.
+// One level: its own folded copy of the weights, so that activating it is a change of index and an inference
+// runs the fewest operations. LibTorch has no convolution over weight slices; the elastic executor is where
+// weights are shared at run time.
 struct PreparedLevel {
   Network network;
   std::vector<UnitWeights> units;
@@ -61,33 +65,49 @@ class LevelBuilder {
     torch::Tensor variance = net_.buffers().at(bn + ".running_var").narrow(0, 0, channels);
     if (const auto it = bn_.find(bn); it != bn_.end()) {
       if (it->second.mean.size(0) != channels) {
-        throw Error(ErrorCode::mismatch, fmt::format("batch-norm statistics of {}: found {} channels, expected {}", bn,
-                                                     it->second.mean.size(0), channels), "calibrate this level again");
+        throw Error(ErrorCode::mismatch,
+                    fmt::format("batch-norm statistics of {}: found {} channels, expected {}", bn,
+                                it->second.mean.size(0), channels),
+                    "calibrate this level again");
       }
       mean = it->second.mean;
       variance = it->second.variance;
     }
-    const torch::Tensor scale = parameter(bn + ".weight").narrow(0, 0, channels) / torch::sqrt(variance + net_.space().bn_eps());
-    return {(weight * scale.view({-1, 1, 1, 1})).contiguous(), (parameter(bn + ".bias").narrow(0, 0, channels) - mean * scale).contiguous()};
+    const torch::Tensor scale =
+        parameter(bn + ".weight").narrow(0, 0, channels) / torch::sqrt(variance + net_.space().bn_eps());
+    return {(weight * scale.view({-1, 1, 1, 1})).contiguous(),
+            (parameter(bn + ".bias").narrow(0, 0, channels) - mean * scale).contiguous()};
   }
 
   UnitWeights weights_of(const Unit& unit) const {
     UnitWeights w;
     switch (unit.kind) {
-      case UnitKind::stem: w.project = fold(parameter("stem.conv.weight"), "stem.bn"); break;
-      case UnitKind::final_expand: w.project = fold(parameter("final_expand.conv.weight"), "final_expand.bn"); break;
-      case UnitKind::feature_mix: w.project.weight = parameter("feature_mix.weight").clone(); break;
-      case UnitKind::classifier: w.project = {parameter("classifier.weight").clone(), parameter("classifier.bias").clone()}; break;
+      case UnitKind::stem:
+        w.project = fold(parameter("stem.conv.weight"), "stem.bn");
+        break;
+      case UnitKind::final_expand:
+        w.project = fold(parameter("final_expand.conv.weight"), "final_expand.bn");
+        break;
+      case UnitKind::feature_mix:
+        w.project.weight = parameter("feature_mix.weight").clone();
+        break;
+      case UnitKind::classifier:
+        w.project = {parameter("classifier.weight").clone(), parameter("classifier.bias").clone()};
+        break;
       case UnitKind::mbconv: {
         const std::string name = unit.block < 0 ? "first" : fmt::format("blocks.{}", unit.block);
         const std::int64_t mid = unit.mid_channels, se = unit.se_channels;
-        if (unit.expands) w.expand = fold(parameter(name + ".expand.conv.weight").narrow(0, 0, mid), name + ".expand.bn");
-        w.depth = fold(net_.depthwise_weight(unit.block, unit.mid_channels, unit.kernel).detach(), name + ".depth.bn");
+        if (unit.expands)
+          w.expand = fold(parameter(name + ".expand.conv.weight").narrow(0, 0, mid), name + ".expand.bn");
+        w.depth = fold(net_.depthwise_weight(unit.block, unit.mid_channels, unit.kernel).detach(),
+                       name + ".depth.bn");
         w.project = fold(parameter(name + ".project.conv.weight").narrow(1, 0, mid), name + ".project.bn");
         if (se > 0) {
-          w.se_reduce_weight = parameter(name + ".se.reduce.weight").narrow(0, 0, se).narrow(1, 0, mid).clone();
+          w.se_reduce_weight =
+              parameter(name + ".se.reduce.weight").narrow(0, 0, se).narrow(1, 0, mid).clone();
           w.se_reduce_bias = parameter(name + ".se.reduce.bias").narrow(0, 0, se).clone();
-          w.se_expand_weight = parameter(name + ".se.expand.weight").narrow(0, 0, mid).narrow(1, 0, se).clone();
+          w.se_expand_weight =
+              parameter(name + ".se.expand.weight").narrow(0, 0, mid).narrow(1, 0, se).clone();
           w.se_expand_bias = parameter(name + ".se.expand.bias").narrow(0, 0, mid).clone();
         }
         break;
@@ -103,9 +123,12 @@ class LevelBuilder {
 torch::Tensor run_mbconv(const torch::Tensor& input, const Unit& unit, const UnitWeights& w) {
   torch::Tensor x = input;
   if (unit.expands) x = activate(torch::conv2d(x, w.expand.weight, w.expand.bias), unit.act);
-  x = activate(torch::conv2d(x, w.depth.weight, w.depth.bias, unit.stride, unit.kernel / 2, 1, unit.mid_channels), unit.act);
+  x = activate(
+      torch::conv2d(x, w.depth.weight, w.depth.bias, unit.stride, unit.kernel / 2, 1, unit.mid_channels),
+      unit.act);
   if (unit.se_channels > 0) {
-    const torch::Tensor hidden = torch::conv2d(x.mean({2, 3}, true), w.se_reduce_weight, w.se_reduce_bias).relu_();
+    const torch::Tensor hidden =
+        torch::conv2d(x.mean({2, 3}, true), w.se_reduce_weight, w.se_reduce_bias).relu_();
     x.mul_(torch::hardsigmoid(torch::conv2d(hidden, w.se_expand_weight, w.se_expand_bias)));
   }
   x = torch::conv2d(x, w.project.weight, w.project.bias);
@@ -114,11 +137,17 @@ torch::Tensor run_mbconv(const torch::Tensor& input, const Unit& unit, const Uni
 
 torch::Tensor run_unit(const torch::Tensor& x, const Unit& unit, const UnitWeights& w) {
   switch (unit.kind) {
-    case UnitKind::stem: return activate(torch::conv2d(x, w.project.weight, w.project.bias, unit.stride, 1), unit.act);
-    case UnitKind::mbconv: return run_mbconv(x, unit, w);
-    case UnitKind::final_expand: return activate(torch::conv2d(x, w.project.weight, w.project.bias), unit.act);
-    case UnitKind::feature_mix: return activate(torch::conv2d(x.mean({2, 3}, true), w.project.weight), unit.act);
-    case UnitKind::classifier: return torch::linear(unit.in_size > 1 ? x.mean({2, 3}) : x.flatten(1), w.project.weight, w.project.bias);
+    case UnitKind::stem:
+      return activate(torch::conv2d(x, w.project.weight, w.project.bias, unit.stride, 1), unit.act);
+    case UnitKind::mbconv:
+      return run_mbconv(x, unit, w);
+    case UnitKind::final_expand:
+      return activate(torch::conv2d(x, w.project.weight, w.project.bias), unit.act);
+    case UnitKind::feature_mix:
+      return activate(torch::conv2d(x.mean({2, 3}, true), w.project.weight), unit.act);
+    case UnitKind::classifier:
+      return torch::linear(unit.in_size > 1 ? x.mean({2, 3}) : x.flatten(1), w.project.weight,
+                           w.project.bias);
   }
   return x;
 }
@@ -142,7 +171,8 @@ class TorchExecutor : public Executor {
 
   void activate(std::size_t index) override {
     if (index >= levels_.size()) {
-      throw Error(ErrorCode::bad_usage, fmt::format("level {} was not prepared: there are {}", index, levels_.size()));
+      throw Error(ErrorCode::bad_usage,
+                  fmt::format("level {} was not prepared: there are {}", index, levels_.size()));
     }
     active_ = index;
   }
@@ -151,19 +181,22 @@ class TorchExecutor : public Executor {
 
   void set_threads(int threads) override { threads_ = threads; }
 
-  void infer(std::span<const float> input, int batch, std::span<float> logits, const UnitObserver* observer) override {
+  void infer(std::span<const float> input, int batch, std::span<float> logits,
+             const UnitObserver* observer) override {
     const PreparedLevel& level = active();
     const Network& net = level.network;
     const auto image = static_cast<std::size_t>(net.in_channels * net.resolution * net.resolution);
     if (batch < 1 || input.size() != image * static_cast<std::size_t>(batch) ||
         logits.size() != static_cast<std::size_t>(net.classes * batch)) {
-      throw Error(ErrorCode::bad_usage, fmt::format("inference: found {} inputs and {} logits, expected {} and {} for batch {}",
-                                                    input.size(), logits.size(), image * static_cast<std::size_t>(batch),
-                                                    net.classes * batch, batch));
+      throw Error(ErrorCode::bad_usage,
+                  fmt::format("inference: found {} inputs and {} logits, expected {} and {} for batch {}",
+                              input.size(), logits.size(), image * static_cast<std::size_t>(batch),
+                              net.classes * batch, batch));
     }
     if (applied_threads_ != threads_) set_torch_threads(applied_threads_ = threads_);
     const c10::InferenceMode inference;
-    torch::Tensor x = torch::from_blob(const_cast<float*>(input.data()), {batch, net.in_channels, net.resolution, net.resolution});
+    torch::Tensor x = torch::from_blob(const_cast<float*>(input.data()),
+                                       {batch, net.in_channels, net.resolution, net.resolution});
     if (device_.is_cuda()) x = x.to(device_);
     for (std::size_t i = 0; i < net.units.size(); ++i) {
       x = run_unit(x, net.units[i], level.units[i]);
@@ -182,15 +215,18 @@ class TorchExecutor : public Executor {
       if (parsed.is_cpu()) return parsed;
       if (parsed.is_cuda() && torch::cuda::is_available()) return parsed;
     } catch (const c10::Error&) {
-      throw Error(ErrorCode::bad_usage, fmt::format("unknown device \"{}\"", device), "use cpu, cuda or cuda:N");
+      throw Error(ErrorCode::bad_usage, fmt::format("unknown device \"{}\"", device),
+                  "use cpu, cuda or cuda:N");
     }
-    throw Error(ErrorCode::unsupported, fmt::format("device \"{}\" is not available to this build of LibTorch", device), "use cpu");
+    throw Error(ErrorCode::unsupported,
+                fmt::format("device \"{}\" is not available to this build of LibTorch", device), "use cpu");
   }
 
   void move(PreparedLevel& level) const {
     for (UnitWeights& w : level.units) {
-      for (torch::Tensor* t : {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias, &w.project.weight, &w.project.bias,
-                               &w.se_reduce_weight, &w.se_reduce_bias, &w.se_expand_weight, &w.se_expand_bias}) {
+      for (torch::Tensor* t : {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias,
+                               &w.project.weight, &w.project.bias, &w.se_reduce_weight, &w.se_reduce_bias,
+                               &w.se_expand_weight, &w.se_expand_bias}) {
         if (t->defined()) *t = t->to(device_);
       }
     }
@@ -211,9 +247,10 @@ class TorchExecutor : public Executor {
 }  // namespace
 
 void register_torch_executor() {
-  register_executor("torch", [](const SearchSpace& space, const TensorFile& weights, const std::string& device) {
-    return std::unique_ptr<Executor>(new TorchExecutor(space, weights, device));
-  });
+  register_executor("torch",
+                    [](const SearchSpace& space, const TensorFile& weights, const std::string& device) {
+                      return std::unique_ptr<Executor>(new TorchExecutor(space, weights, device));
+                    });
 }
 
 }  // namespace dsn

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sub-network spelled out: the units it runs, with every shape. The one place that knows how a SubnetConfig becomes
-// layers; counting, profiling, executors and export all read it.
+// A sub-network spelled out: the units it runs, with every shape. The one place that knows how a SubnetConfig
+// becomes layers; counting, profiling, executors and export all read it.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,10 @@ namespace dsn {
 
 enum class UnitKind { stem, mbconv, final_expand, feature_mix, classifier };
 
-// One unit of a network. stem, final_expand: conv + batch norm + act. mbconv: [expand 1x1 + bn + act] depthwise + bn + act
-// [+ SE] project 1x1 + bn [+ residual]. feature_mix: global average pool, 1x1 without bias or batch norm, act.
-// classifier: global average pool unless a feature_mix did it (in_size 1), linear with bias.
+// One unit of a network. stem, final_expand: conv + batch norm + act. mbconv: [expand 1x1 + bn + act]
+// depthwise + bn + act
+// [+ SE] project 1x1 + bn [+ residual]. feature_mix: global average pool, 1x1 without bias or batch norm,
+// act. classifier: global average pool unless a feature_mix did it (in_size 1), linear with bias.
 struct Unit {
   UnitKind kind = UnitKind::stem;
   int block = -1;  // elastic block index, -1 for stem, first block and head
@@ -26,7 +27,8 @@ struct Unit {
   Activation act = Activation::none;
   int in_size = 0, out_size = 0;  // feature map height and width, pixels
 
-  // Multiply-accumulates of convolutions and linear layers at batch 1 (SE's included; batch norm, activation, pooling not).
+  // Multiply-accumulates of convolutions and linear layers at batch 1 (SE's included; batch norm, activation,
+  // pooling not).
   [[nodiscard]] std::int64_t macs() const noexcept;
   // Learned values: weights, biases, batch-norm scale and shift (not running statistics).
   [[nodiscard]] std::int64_t params() const noexcept;

@@ -62,7 +62,8 @@ std::string list(const std::vector<T>& values) {
 template <typename T>
 void require_member(const std::string& where, T found, const std::vector<T>& allowed) {
   if (std::find(allowed.begin(), allowed.end(), found) == allowed.end()) {
-    throw Error(ErrorCode::bad_input, fmt::format("sub-network: {}: found {}, expected one of {}", where, found, list(allowed)));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("sub-network: {}: found {}, expected one of {}", where, found, list(allowed)));
   }
 }
 
@@ -85,9 +86,12 @@ std::vector<T> per_block(const std::vector<StageSpace>& stages, Choose choose) {
 
 std::string_view to_string(Activation act) noexcept {
   switch (act) {
-    case Activation::none: return "none";
-    case Activation::relu: return "relu";
-    case Activation::hswish: return "hswish";
+    case Activation::none:
+      return "none";
+    case Activation::relu:
+      return "relu";
+    case Activation::hswish:
+      return "hswish";
   }
   return "?";
 }
@@ -102,7 +106,9 @@ int expanded_channels(int in_channels, double expand) noexcept {
   return make_divisible(std::nearbyint(in_channels * expand));
 }
 
-int se_channels(int channels) noexcept { return make_divisible(channels / 4); }
+int se_channels(int channels) noexcept {
+  return make_divisible(channels / 4);
+}
 
 SearchSpace SearchSpace::parse(const Json& document, const std::string& file, double width_mult) {
   check_schema(document, "dsn.space", file);
@@ -117,7 +123,8 @@ SearchSpace SearchSpace::parse(const Json& document, const std::string& file, do
   s.bn_eps_ = v["bn_eps"].number(1e-12, 1);
   s.resolutions_ = v["resolutions"].integers();
   require_ascending(v["resolutions"], s.resolutions_);
-  if (s.resolutions_.front() < 8 || s.resolutions_.back() > 4096) v["resolutions"].fail("sizes from 8 to 4096 pixels");
+  if (s.resolutions_.front() < 8 || s.resolutions_.back() > 4096)
+    v["resolutions"].fail("sizes from 8 to 4096 pixels");
 
   const auto width = [&](const JsonView& json) {
     return make_divisible(static_cast<double>(json.integer(1, 16384)) * s.width_mult_);
@@ -154,7 +161,8 @@ SearchSpace SearchSpace::load(const std::string& name_or_path, double width_mult
   Json document;
   std::string file = name_or_path;
   const auto& spaces = shipped_spaces();
-  const auto it = std::find_if(spaces.begin(), spaces.end(), [&](const auto& s) { return s.first == name_or_path; });
+  const auto it =
+      std::find_if(spaces.begin(), spaces.end(), [&](const auto& s) { return s.first == name_or_path; });
   if (it != spaces.end()) {
     document = Json::parse(it->second);
   } else {
@@ -184,7 +192,8 @@ void SearchSpace::validate(const SubnetConfig& config) const {
   require_member("r", config.r, resolutions_);
   const auto require_size = [](const char* key, std::size_t found, std::size_t expected) {
     if (found != expected) {
-      throw Error(ErrorCode::bad_input, fmt::format("sub-network: {}: found {} entries, expected {}", key, found, expected));
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("sub-network: {}: found {} entries, expected {}", key, found, expected));
     }
   };
   require_size("d", config.d.size(), stages_.size());
@@ -230,7 +239,9 @@ SubnetConfig SearchSpace::smallest() const {
   return config;
 }
 
-SubnetConfig SearchSpace::sample(Rng& rng) const { return sample(rng, pick(resolutions_, rng)); }
+SubnetConfig SearchSpace::sample(Rng& rng) const {
+  return sample(rng, pick(resolutions_, rng));
+}
 
 SubnetConfig SearchSpace::sample(Rng& rng, int resolution) const {
   SubnetConfig config;
@@ -262,7 +273,8 @@ SubnetConfig SearchSpace::from_json(const JsonView& json) const {
   try {
     return canonical(std::move(config));
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}: {}", json.file(), json.pointer(), error.message()), error.hint());
+    throw Error(error.code(), fmt::format("{}: {}: {}", json.file(), json.pointer(), error.message()),
+                error.hint());
   }
 }
 
@@ -271,10 +283,12 @@ std::string SearchSpace::describe(const SubnetConfig& config) const {
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const auto first = static_cast<std::size_t>(first_block_[s]);
     const auto count = static_cast<std::size_t>(config.d[s]);
-    e += fmt::format("{}{}", s ? "|" : "", fmt::join(config.e.begin() + static_cast<std::ptrdiff_t>(first),
-                                                      config.e.begin() + static_cast<std::ptrdiff_t>(first + count), ","));
-    k += fmt::format("{}{}", s ? "|" : "", fmt::join(config.k.begin() + static_cast<std::ptrdiff_t>(first),
-                                                      config.k.begin() + static_cast<std::ptrdiff_t>(first + count), ","));
+    e += fmt::format("{}{}", s ? "|" : "",
+                     fmt::join(config.e.begin() + static_cast<std::ptrdiff_t>(first),
+                               config.e.begin() + static_cast<std::ptrdiff_t>(first + count), ","));
+    k += fmt::format("{}{}", s ? "|" : "",
+                     fmt::join(config.k.begin() + static_cast<std::ptrdiff_t>(first),
+                               config.k.begin() + static_cast<std::ptrdiff_t>(first + count), ","));
   }
   return fmt::format("r{} d{} e{} k{}", config.r, fmt::join(config.d, ","), e, k);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Search spaces of elastic MBConv networks, and the sub-networks in them. No LibTorch.
 //
-// A space is data (`dsn.space` JSON): stem, one fixed first block, stages of MBConv blocks with elastic depth, expand
-// ratio and kernel, elastic input resolution, head. Structure and channel rounding follow Once-for-All's MobileNetV3
-// (Cai et al., ICLR 2020, https://arxiv.org/abs/1908.09791), so that its checkpoints fit.
-// Block index: blocks are numbered over all elastic stages at their largest depth; e and k have one entry per block.
+// A space is data (`dsn.space` JSON): stem, one fixed first block, stages of MBConv blocks with elastic
+// depth, expand ratio and kernel, elastic input resolution, head. Structure and channel rounding follow
+// Once-for-All's MobileNetV3 (Cai et al., ICLR 2020, https://arxiv.org/abs/1908.09791), so that its
+// checkpoints fit. Block index: blocks are numbered over all elastic stages at their largest depth; e and k
+// have one entry per block.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,11 @@ struct StageSpace {
   bool se = false;             // squeeze-and-excitation, reduction 4
   std::vector<int> depth;      // allowed block counts, ascending; depth.back() blocks exist
   std::vector<double> expand;  // allowed expand ratios, ascending
-  std::vector<int> kernel;     // allowed kernel sizes, odd, ascending; elastic kernels share weights 7 -> 5 -> 3
+  std::vector<int> kernel;  // allowed kernel sizes, odd, ascending; elastic kernels share weights 7 -> 5 -> 3
 };
 
-// One choice in a space. Entries of e and k at blocks beyond d[stage] are kept but mean nothing (see canonical()).
+// One choice in a space. Entries of e and k at blocks beyond d[stage] are kept but mean nothing (see
+// canonical()).
 struct SubnetConfig {
   int r = 0;              // input resolution, pixels
   std::vector<int> d;     // [stages] active blocks
@@ -40,12 +42,15 @@ struct SubnetConfig {
   friend bool operator==(const SubnetConfig&, const SubnetConfig&) = default;
 };
 
-// Immutable after parse(): const members are thread-safe. Widths are final: width_mult is already applied and rounded.
+// Immutable after parse(): const members are thread-safe. Widths are final: width_mult is already applied and
+// rounded.
 class SearchSpace {
  public:
-  // Reads a `dsn.space` document. width_mult > 0 replaces the document's own. Throws Error{bad_input} with the JSON path.
+  // Reads a `dsn.space` document. width_mult > 0 replaces the document's own. Throws Error{bad_input} with
+  // the JSON path.
   static SearchSpace parse(const Json& document, const std::string& file, double width_mult = 0);
-  // `name_or_path`: a shipped space ("ofa-mbv3", "fmnist-mbv3") or a file. classes > 0 replaces the document's own.
+  // `name_or_path`: a shipped space ("ofa-mbv3", "fmnist-mbv3") or a file. classes > 0 replaces the
+  // document's own.
   static SearchSpace load(const std::string& name_or_path, double width_mult = 0, int classes = 0);
   [[nodiscard]] static std::vector<std::string> shipped();
 
@@ -63,13 +68,17 @@ class SearchSpace {
   [[nodiscard]] int first_stride() const noexcept { return first_stride_; }
   [[nodiscard]] Activation first_act() const noexcept { return first_act_; }
   [[nodiscard]] int final_expand_channels() const noexcept { return final_expand_channels_; }
-  [[nodiscard]] int feature_channels() const noexcept { return feature_channels_; }  // 0: no feature mix before the classifier
+  [[nodiscard]] int feature_channels() const noexcept {
+    return feature_channels_;
+  }  // 0: no feature mix before the classifier
   [[nodiscard]] Activation head_act() const noexcept { return head_act_; }
   [[nodiscard]] double bn_eps() const noexcept { return bn_eps_; }
 
   [[nodiscard]] int stage_count() const noexcept { return static_cast<int>(stages_.size()); }
-  [[nodiscard]] int block_count() const noexcept { return block_count_; }         // sum of largest depths
-  [[nodiscard]] int first_block(int stage) const noexcept { return first_block_[static_cast<std::size_t>(stage)]; }
+  [[nodiscard]] int block_count() const noexcept { return block_count_; }  // sum of largest depths
+  [[nodiscard]] int first_block(int stage) const noexcept {
+    return first_block_[static_cast<std::size_t>(stage)];
+  }
   [[nodiscard]] int stage_of(int block) const noexcept;
 
   // The document this space was made from, with width_mult and classes as applied; goes into every artefact.
@@ -97,7 +106,8 @@ class SearchSpace {
   SearchSpace() = default;
   std::string name_, sha256_;
   double width_mult_ = 1.0, bn_eps_ = 1e-5;
-  int classes_ = 0, in_channels_ = 3, stem_channels_ = 0, stem_stride_ = 2, first_channels_ = 0, first_stride_ = 1;
+  int classes_ = 0, in_channels_ = 3, stem_channels_ = 0, stem_stride_ = 2, first_channels_ = 0,
+      first_stride_ = 1;
   int final_expand_channels_ = 0, feature_channels_ = 0, block_count_ = 0;
   Activation stem_act_ = Activation::hswish, first_act_ = Activation::relu, head_act_ = Activation::hswish;
   std::vector<int> resolutions_, first_block_;

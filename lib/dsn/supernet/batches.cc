@@ -20,7 +20,8 @@ Batch empty_batch(std::size_t count, int channels, int r) {
 
 std::span<float> item(Batch& batch, std::size_t i) {
   const std::int64_t size = batch.images[0].numel();
-  return {batch.images.data_ptr<float>() + static_cast<std::int64_t>(i) * size, static_cast<std::size_t>(size)};
+  return {batch.images.data_ptr<float>() + static_cast<std::int64_t>(i) * size,
+          static_cast<std::size_t>(size)};
 }
 
 }  // namespace
@@ -34,25 +35,35 @@ Batch make_batch(const Dataset& data, const Preprocessing& how, int r, std::size
   return batch;
 }
 
-std::vector<torch::Tensor> calibration_batches(const Dataset& data, const Preprocessing& how, int r, std::size_t count,
-                                               std::size_t batch) {
+std::vector<torch::Tensor> calibration_batches(const Dataset& data, const Preprocessing& how, int r,
+                                               std::size_t count, std::size_t batch) {
   count = std::min(count, data.size());
   std::vector<torch::Tensor> batches;
   for (std::size_t first = 0; first < count; first += batch) {
     const std::size_t n = std::min(batch, count - first);
     Batch b = empty_batch(n, how.channels, r);
-    for (std::size_t i = 0; i < n; ++i) preprocess(data.image((first + i) * data.size() / count), how, r, item(b, i));
+    for (std::size_t i = 0; i < n; ++i)
+      preprocess(data.image((first + i) * data.size() / count), how, r, item(b, i));
     batches.push_back(b.images);
   }
   return batches;
 }
 
-TrainBatches::TrainBatches(const Dataset& data, const Preprocessing& how, const Augmentation& augmentation, int r,
-                           std::size_t batch, std::uint64_t seed, int epoch, std::size_t first_step)
-    : data_(data), how_(how), augmentation_(augmentation), r_(r), batch_(batch), seed_(seed), epoch_(epoch), order_(data.size()) {
+TrainBatches::TrainBatches(const Dataset& data, const Preprocessing& how, const Augmentation& augmentation,
+                           int r, std::size_t batch, std::uint64_t seed, int epoch, std::size_t first_step)
+    : data_(data),
+      how_(how),
+      augmentation_(augmentation),
+      r_(r),
+      batch_(batch),
+      seed_(seed),
+      epoch_(epoch),
+      order_(data.size()) {
   if (data.size() < batch) {
-    throw Error(ErrorCode::bad_input, fmt::format("{}: found {} training images, expected at least one batch of {}", data.name(),
-                                                  data.size(), batch), "choose a smaller --batch");
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{}: found {} training images, expected at least one batch of {}", data.name(),
+                            data.size(), batch),
+                "choose a smaller --batch");
   }
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   Rng rng = Rng::stream(seed, fmt::format("order/{}", epoch));

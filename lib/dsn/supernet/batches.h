@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From data sets to tensors: shuffled, augmented training batches made ahead by a thread, and plain evaluation batches.
+// From data sets to tensors: shuffled, augmented training batches made ahead by a thread, and plain
+// evaluation batches.
 #pragma once
 
 #include <torch/torch.h>
@@ -20,24 +21,28 @@ struct Batch {
 };
 
 // Items `first`..`first + count` of `data`, preprocessed at r.
-[[nodiscard]] Batch make_batch(const Dataset& data, const Preprocessing& how, int r, std::size_t first, std::size_t count);
+[[nodiscard]] Batch make_batch(const Dataset& data, const Preprocessing& how, int r, std::size_t first,
+                               std::size_t count);
 
 // `count` items spread evenly over `data`, in batches of `batch`: what batch-norm calibration uses.
-[[nodiscard]] std::vector<torch::Tensor> calibration_batches(const Dataset& data, const Preprocessing& how, int r,
-                                                             std::size_t count, std::size_t batch);
+[[nodiscard]] std::vector<torch::Tensor> calibration_batches(const Dataset& data, const Preprocessing& how,
+                                                             int r, std::size_t count, std::size_t batch);
 
-// One epoch of training batches, prepared by a background thread. Item order and augmentation depend on seed, epoch and index
-// only, never on timing. A last batch that is not full is left out. thread-bound.
+// One epoch of training batches, prepared by a background thread. Item order and augmentation depend on seed,
+// epoch and index only, never on timing. A last batch that is not full is left out. thread-bound.
 class TrainBatches {
  public:
-  TrainBatches(const Dataset& data, const Preprocessing& how, const Augmentation& augmentation, int r, std::size_t batch,
-               std::uint64_t seed, int epoch, std::size_t first_step);
+  TrainBatches(const Dataset& data, const Preprocessing& how, const Augmentation& augmentation, int r,
+               std::size_t batch, std::uint64_t seed, int epoch, std::size_t first_step);
   ~TrainBatches();
   TrainBatches(const TrainBatches&) = delete;
   TrainBatches& operator=(const TrainBatches&) = delete;
 
-  [[nodiscard]] static std::size_t steps(const Dataset& data, std::size_t batch) { return data.size() / batch; }
-  // The next batch, undefined tensors at the end of the epoch. Rethrows what the thread met (an image that cannot be read).
+  [[nodiscard]] static std::size_t steps(const Dataset& data, std::size_t batch) {
+    return data.size() / batch;
+  }
+  // The next batch, undefined tensors at the end of the epoch. Rethrows what the thread met (an image that
+  // cannot be read).
   [[nodiscard]] Batch next();
 
  private:

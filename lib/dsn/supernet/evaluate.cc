@@ -14,7 +14,8 @@
 namespace dsn {
 namespace {
 
-// Input tensors at one resolution, made once and shared by the workers (small images; a large set is made batch by batch).
+// Input tensors at one resolution, made once and shared by the workers (small images; a large set is made
+// batch by batch).
 constexpr std::size_t kCacheBytes = std::size_t{1} << 30;
 
 struct Inputs {
@@ -24,16 +25,23 @@ struct Inputs {
 
 class Worker {
  public:
-  Worker(Supernet& net, const Dataset& calibration, const Dataset& data, const Preprocessing& how, const EvaluateOptions& options)
-      : net_(net), calibration_(calibration), data_(data), how_(how), options_(options),
+  Worker(Supernet& net, const Dataset& calibration, const Dataset& data, const Preprocessing& how,
+         const EvaluateOptions& options)
+      : net_(net),
+        calibration_(calibration),
+        data_(data),
+        how_(how),
+        options_(options),
         images_(options.images == 0 ? data.size() : std::min(options.images, data.size())) {}
 
   Inputs inputs(int r) const {
     Inputs in;
-    in.calibration = calibration_batches(calibration_, how_, r, options_.calibration_images, options_.calibration_batch);
+    in.calibration =
+        calibration_batches(calibration_, how_, r, options_.calibration_images, options_.calibration_batch);
     const std::size_t bytes = images_ * static_cast<std::size_t>(how_.channels * r * r) * sizeof(float);
     if (bytes <= kCacheBytes) {
-      for (std::size_t first = 0; first < images_; first += options_.batch) in.batches.push_back(batch(r, first));
+      for (std::size_t first = 0; first < images_; first += options_.batch)
+        in.batches.push_back(batch(r, first));
     }
     return in;
   }
@@ -69,8 +77,9 @@ class Worker {
 
 }  // namespace
 
-std::vector<Evaluation> evaluate(Supernet& net, const std::vector<SubnetConfig>& configs, const Dataset& calibration,
-                                 const Dataset& data, const Preprocessing& how, const EvaluateOptions& options, Job& job) {
+std::vector<Evaluation> evaluate(Supernet& net, const std::vector<SubnetConfig>& configs,
+                                 const Dataset& calibration, const Dataset& data, const Preprocessing& how,
+                                 const EvaluateOptions& options, Job& job) {
   const Worker worker(net, calibration, data, how, options);
   std::vector<Evaluation> results(configs.size());
   Crew crew(std::min(options.threads, static_cast<int>(configs.size())));

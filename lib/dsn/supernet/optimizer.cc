@@ -11,7 +11,8 @@ namespace dsn {
 namespace {
 
 TensorView view(const torch::Tensor& t) {
-  return {DType::f32, t.sizes().vec(), std::span(static_cast<const std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes()))};
+  return {DType::f32, t.sizes().vec(),
+          std::span(static_cast<const std::byte*>(t.data_ptr()), static_cast<std::size_t>(t.nbytes()))};
 }
 
 void copy_in(torch::Tensor& tensor, const TensorFile& file, const std::string& name) {
@@ -45,7 +46,8 @@ double Optimizer::step(double learning_rate) {
   double norm = 0;
   for (const torch::Tensor& n : at::_foreach_norm(gradients)) norm += std::pow(n.item<double>(), 2);
   norm = std::sqrt(norm);
-  if (options_.clip_norm > 0 && norm > options_.clip_norm) at::_foreach_mul_(gradients, options_.clip_norm / norm);
+  if (options_.clip_norm > 0 && norm > options_.clip_norm)
+    at::_foreach_mul_(gradients, options_.clip_norm / norm);
   for (std::size_t i = 0; i < list_.size(); ++i) {
     if (decayed_[i]) gradients[i].add_(list_[i], options_.weight_decay);
   }
@@ -57,7 +59,8 @@ double Optimizer::step(double learning_rate) {
   ++steps_;
   if (options_.ema_decay > 0) {
     // A young average forgets faster, so that it is not weighed down by the first weights.
-    const double decay = std::min(options_.ema_decay, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
+    const double decay = std::min(options_.ema_decay,
+                                  (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
     at::_foreach_mul_(ema_list_, decay);
     at::_foreach_add_(ema_list_, list_, 1.0 - decay);
   }

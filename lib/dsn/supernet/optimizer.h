@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SGD with Nesterov momentum over named tensors, an exponential moving average of the weights beside it, and both as
-// tensors that a checkpoint can hold. (torch::optim keeps its state by pointer, which a safetensors file cannot.)
+// SGD with Nesterov momentum over named tensors, an exponential moving average of the weights beside it, and
+// both as tensors that a checkpoint can hold. (torch::optim keeps its state by pointer, which a safetensors
+// file cannot.)
 #pragma once
 
 #include <torch/torch.h>
@@ -19,7 +20,8 @@ struct SgdOptions {
 
 class Optimizer {
  public:
-  // Updates `parameters` in place. Weight decay applies to tensors of two or more dimensions that are not kernel transforms.
+  // Updates `parameters` in place. Weight decay applies to tensors of two or more dimensions that are not
+  // kernel transforms.
   Optimizer(std::map<std::string, torch::Tensor>& parameters, const SgdOptions& options);
 
   // One update from the gradients, which are cleared. Returns the gradient norm before clipping.

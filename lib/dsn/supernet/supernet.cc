@@ -14,21 +14,30 @@ namespace {
 
 constexpr double kBnMomentum = 0.1;
 
-std::string block_name(int block) { return block < 0 ? "first" : fmt::format("blocks.{}", block); }
+std::string block_name(int block) {
+  return block < 0 ? "first" : fmt::format("blocks.{}", block);
+}
 
-std::string transform_name(int block, int from, int to) { return fmt::format("{}.depth.transform_{}to{}", block_name(block), from, to); }
+std::string transform_name(int block, int from, int to) {
+  return fmt::format("{}.depth.transform_{}to{}", block_name(block), from, to);
+}
 
 torch::Tensor activate(torch::Tensor x, Activation act) {
   switch (act) {
-    case Activation::none: return x;
-    case Activation::relu: return torch::relu(x);
-    case Activation::hswish: return torch::hardswish(x);
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return torch::relu(x);
+    case Activation::hswish:
+      return torch::hardswish(x);
   }
   return x;
 }
 
 torch::Tensor as_tensor(const std::vector<float>& values) {
-  return torch::from_blob(const_cast<float*>(values.data()), {static_cast<std::int64_t>(values.size())}, torch::kFloat32).clone();
+  return torch::from_blob(const_cast<float*>(values.data()), {static_cast<std::int64_t>(values.size())},
+                          torch::kFloat32)
+      .clone();
 }
 
 std::vector<float> as_vector(const torch::Tensor& tensor) {
@@ -60,15 +69,18 @@ struct Supernet::Pass {
     if (mode == BnMode::stored) {
       if (stats != nullptr) {
         if (const auto it = stats->find(name); it != stats->end()) {
-          return torch::batch_norm(x, gamma, beta, it->second.mean, it->second.variance, false, 0.0, eps, false);
+          return torch::batch_norm(x, gamma, beta, it->second.mean, it->second.variance, false, 0.0, eps,
+                                   false);
         }
       }
       return torch::batch_norm(x, gamma, beta, net.buffers_.at(name + ".running_mean").narrow(0, 0, channels),
-                               net.buffers_.at(name + ".running_var").narrow(0, 0, channels), false, 0.0, eps, false);
+                               net.buffers_.at(name + ".running_var").narrow(0, 0, channels), false, 0.0, eps,
+                               false);
     }
     if (mode == BnMode::batch_update) {
       return torch::batch_norm(x, gamma, beta, net.buffers_.at(name + ".running_mean").narrow(0, 0, channels),
-                               net.buffers_.at(name + ".running_var").narrow(0, 0, channels), true, kBnMomentum, eps, false);
+                               net.buffers_.at(name + ".running_var").narrow(0, 0, channels), true,
+                               kBnMomentum, eps, false);
     }
     return torch::batch_norm(x, gamma, beta, {}, {}, true, 0.0, eps, false);
   }
@@ -77,7 +89,8 @@ struct Supernet::Pass {
     const torch::Tensor pooled = x.mean({2, 3}, true);
     const auto part = [&](const char* half, std::int64_t out, std::int64_t in, const torch::Tensor& input) {
       const std::string base = fmt::format("{}.se.{}", name, half);
-      return torch::conv2d(input, weight(base + ".weight").narrow(0, 0, out).narrow(1, 0, in), weight(base + ".bias").narrow(0, 0, out));
+      return torch::conv2d(input, weight(base + ".weight").narrow(0, 0, out).narrow(1, 0, in),
+                           weight(base + ".bias").narrow(0, 0, out));
     };
     const torch::Tensor hidden = torch::relu(part("reduce", unit.se_channels, unit.mid_channels, pooled));
     return x * torch::hardsigmoid(part("expand", unit.mid_channels, unit.se_channels, hidden));
@@ -90,8 +103,8 @@ struct Supernet::Pass {
       x = torch::conv2d(x, weight(name + ".expand.conv.weight").narrow(0, 0, unit.mid_channels));
       x = activate(norm(x, name + ".expand.bn"), unit.act);
     }
-    x = torch::conv2d(x, net.depthwise_weight(unit.block, unit.mid_channels, unit.kernel), {}, unit.stride, unit.kernel / 2, 1,
-                      unit.mid_channels);
+    x = torch::conv2d(x, net.depthwise_weight(unit.block, unit.mid_channels, unit.kernel), {}, unit.stride,
+                      unit.kernel / 2, 1, unit.mid_channels);
     x = activate(norm(x, name + ".depth.bn"), unit.act);
     if (unit.se_channels > 0) x = squeeze_excite(x, name, unit);
     x = torch::conv2d(x, weight(name + ".project.conv.weight").narrow(1, 0, unit.mid_channels).contiguous());
@@ -103,12 +116,16 @@ struct Supernet::Pass {
     for (const Unit& unit : network.units) {
       switch (unit.kind) {
         case UnitKind::stem:
-          x = torch::conv2d(x, weight("stem.conv.weight"), {}, unit.stride, 1).contiguous(torch::MemoryFormat::ChannelsLast);
+          x = torch::conv2d(x, weight("stem.conv.weight"), {}, unit.stride, 1)
+                  .contiguous(torch::MemoryFormat::ChannelsLast);
           x = activate(norm(x, "stem.bn"), unit.act);
           break;
-        case UnitKind::mbconv: x = mbconv(x, unit); break;
+        case UnitKind::mbconv:
+          x = mbconv(x, unit);
+          break;
         case UnitKind::final_expand:
-          x = activate(norm(torch::conv2d(x, weight("final_expand.conv.weight")), "final_expand.bn"), unit.act);
+          x = activate(norm(torch::conv2d(x, weight("final_expand.conv.weight")), "final_expand.bn"),
+                       unit.act);
           break;
         case UnitKind::feature_mix:
           x = activate(torch::conv2d(x.mean({2, 3}, true), weight("feature_mix.weight")), unit.act);
@@ -136,8 +153,9 @@ Supernet::Supernet(SearchSpace space, const TensorFile& checkpoint) : space_(std
       const TensorView& view = checkpoint.at(name);
       if (view.dtype != DType::f32 || view.shape != tensor.sizes().vec()) {
         throw Error(ErrorCode::mismatch,
-                    fmt::format("{}: {}: found shape [{}], expected float32 [{}] for space {}", checkpoint.file(), name,
-                                fmt::join(view.shape, ", "), fmt::join(tensor.sizes().vec(), ", "), space_.name()),
+                    fmt::format("{}: {}: found shape [{}], expected float32 [{}] for space {}",
+                                checkpoint.file(), name, fmt::join(view.shape, ", "),
+                                fmt::join(tensor.sizes().vec(), ", "), space_.name()),
                     "the checkpoint was trained for another search space or width multiplier");
       }
       torch::NoGradGuard no_grad;
@@ -159,10 +177,14 @@ Supernet Supernet::replica() const {
 void Supernet::add_conv(const std::string& name, std::vector<std::int64_t> shape, Rng* rng) {
   torch::Tensor tensor = torch::empty(shape);
   if (rng != nullptr) {
-    // He initialisation by fan out, as in the MobileNet papers' code; linear layers use a small constant deviation.
-    const double fan_out = static_cast<double>(shape[0]) * (shape.size() == 4 ? static_cast<double>(shape[2] * shape[3]) : 1.0);
+    // He initialisation by fan out, as in the MobileNet papers' code; linear layers use a small constant
+    // deviation.
+    const double fan_out =
+        static_cast<double>(shape[0]) * (shape.size() == 4 ? static_cast<double>(shape[2] * shape[3]) : 1.0);
     const bool depthwise = shape.size() == 4 && shape[1] == 1 && name.find("depth") != std::string::npos;
-    const double deviation = shape.size() == 2 ? 0.01 : std::sqrt(2.0 / (depthwise ? fan_out / static_cast<double>(shape[0]) : fan_out));
+    const double deviation =
+        shape.size() == 2 ? 0.01
+                          : std::sqrt(2.0 / (depthwise ? fan_out / static_cast<double>(shape[0]) : fan_out));
     float* data = tensor.data_ptr<float>();
     for (std::int64_t i = 0; i < tensor.numel(); ++i) data[i] = static_cast<float>(rng->normal() * deviation);
   }
@@ -178,7 +200,8 @@ void Supernet::add_bn(const std::string& name, std::int64_t channels, double gam
 
 void Supernet::declare(Rng* rng) {
   for (const Unit& unit : make_network(space_, space_.largest()).units) {
-    const std::int64_t in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels, k = unit.kernel;
+    const std::int64_t in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels,
+                       k = unit.kernel;
     switch (unit.kind) {
       case UnitKind::stem:
         add_conv("stem.conv.weight", {out, in, k, k}, rng);
@@ -215,7 +238,9 @@ void Supernet::declare(Rng* rng) {
         add_conv("final_expand.conv.weight", {out, in, 1, 1}, rng);
         add_bn("final_expand.bn", out, 1.0);
         break;
-      case UnitKind::feature_mix: add_conv("feature_mix.weight", {out, in, 1, 1}, rng); break;
+      case UnitKind::feature_mix:
+        add_conv("feature_mix.weight", {out, in, 1, 1}, rng);
+        break;
       case UnitKind::classifier:
         add_conv("classifier.weight", {out, in}, rng);
         parameters_["classifier.bias"] = torch::zeros({out}).requires_grad_();
@@ -230,14 +255,16 @@ torch::Tensor Supernet::depthwise_weight(int block, int channels, int kernel) co
   const auto& kernels = space_.stages()[static_cast<std::size_t>(space_.stage_of(block))].kernel;
   for (std::size_t i = kernels.size(); i-- > 1 && kernels[i] > kernel;) {
     const int from = kernels[i], to = kernels[i - 1], margin = (from - to) / 2;
-    const torch::Tensor centre = weight.narrow(2, margin, to).narrow(3, margin, to).reshape({channels, to * to});
-    weight = torch::linear(centre, parameters_.at(transform_name(block, from, to))).reshape({channels, 1, to, to});
+    const torch::Tensor centre =
+        weight.narrow(2, margin, to).narrow(3, margin, to).reshape({channels, to * to});
+    weight =
+        torch::linear(centre, parameters_.at(transform_name(block, from, to))).reshape({channels, 1, to, to});
   }
   return weight;
 }
 
-torch::Tensor Supernet::forward(const torch::Tensor& x, const SubnetConfig& config, BnMode mode, const BnTensorMap* stats,
-                                double dropout) {
+torch::Tensor Supernet::forward(const torch::Tensor& x, const SubnetConfig& config, BnMode mode,
+                                const BnTensorMap* stats, double dropout) {
   return Pass{*this, mode, stats, nullptr}.run(x, make_network(space_, config), dropout);
 }
 
@@ -272,11 +299,14 @@ void Supernet::sort_channels() {
     const std::string name = block_name(unit.block);
     const torch::Tensor importance = parameters_.at(name + ".project.conv.weight").abs().sum({0, 2, 3});
     const torch::Tensor order = std::get<1>(torch::sort(importance, /*stable=*/true, 0, /*descending=*/true));
-    const auto permute = [&](torch::Tensor& tensor, int dim) { tensor.copy_(tensor.index_select(dim, order)); };
+    const auto permute = [&](torch::Tensor& tensor, int dim) {
+      tensor.copy_(tensor.index_select(dim, order));
+    };
     for (const char* layer : {".expand", ".depth"}) {
       permute(parameters_.at(name + layer + ".conv.weight"), 0);
       for (const char* part : {".bn.weight", ".bn.bias"}) permute(parameters_.at(name + layer + part), 0);
-      for (const char* part : {".bn.running_mean", ".bn.running_var"}) permute(buffers_.at(name + layer + part), 0);
+      for (const char* part : {".bn.running_mean", ".bn.running_var"})
+        permute(buffers_.at(name + layer + part), 0);
     }
     permute(parameters_.at(name + ".project.conv.weight"), 1);
     if (unit.se_channels > 0) {
@@ -291,7 +321,8 @@ std::map<std::string, TensorView> Supernet::tensor_views() const {
   std::map<std::string, TensorView> views;
   for (const auto* tensors : {&parameters_, &buffers_}) {
     for (const auto& [name, tensor] : *tensors) {
-      const std::span data(static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.nbytes()));
+      const std::span data(static_cast<const std::byte*>(tensor.data_ptr()),
+                           static_cast<std::size_t>(tensor.nbytes()));
       views[name] = {DType::f32, tensor.sizes().vec(), data};
     }
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The elastic network in LibTorch: one set of weights, every sub-network of a search space.
 //
-// Weight sharing follows Once-for-All (Cai et al., ICLR 2020): a narrower block uses the first channels, a shallower stage the
-// first blocks, a smaller kernel the centre of the next larger one through a learned linear transform (7 -> 5 -> 3).
-// Tensors in a checkpoint: "stem.conv.weight", "stem.bn.{weight,bias,running_mean,running_var}", "first.{depth,project}...",
-// "blocks.N.{expand,depth,project}.{conv.weight,bn.*}", "blocks.N.depth.transform_7to5", "blocks.N.se.{reduce,expand}.{weight,bias}",
-// "final_expand.{conv.weight,bn.*}", "feature_mix.weight", "classifier.{weight,bias}".
+// Weight sharing follows Once-for-All (Cai et al., ICLR 2020): a narrower block uses the first channels, a
+// shallower stage the first blocks, a smaller kernel the centre of the next larger one through a learned
+// linear transform (7 -> 5 -> 3). Tensors in a checkpoint: "stem.conv.weight",
+// "stem.bn.{weight,bias,running_mean,running_var}", "first.{depth,project}...",
+// "blocks.N.{expand,depth,project}.{conv.weight,bn.*}", "blocks.N.depth.transform_7to5",
+// "blocks.N.se.{reduce,expand}.{weight,bias}", "final_expand.{conv.weight,bn.*}", "feature_mix.weight",
+// "classifier.{weight,bias}".
 #pragma once
 
 #include <torch/torch.h>
@@ -23,9 +25,9 @@ namespace dsn {
 
 // What batch norm does in a forward pass.
 enum class BnMode {
-  batch,           // statistics of this batch (training); running statistics stay
-  batch_update,    // the same, and the running statistics follow (the largest sub-network in training)
-  stored,          // given statistics, or the running ones where none are given (inference)
+  batch,         // statistics of this batch (training); running statistics stay
+  batch_update,  // the same, and the running statistics follow (the largest sub-network in training)
+  stored,        // given statistics, or the running ones where none are given (inference)
 };
 
 // Per batch norm: mean and biased variance, float32 [active channels].
@@ -34,42 +36,52 @@ struct BnTensors {
 };
 using BnTensorMap = std::map<std::string, BnTensors>;
 
-// thread-compatible: forward() in BnMode::stored and calibrate() only read the weights and may run on several threads at once.
+// thread-compatible: forward() in BnMode::stored and calibrate() only read the weights and may run on several
+// threads at once.
 class Supernet {
  public:
-  // Fresh weights: He normal for convolutions, ones and zeros for batch norm, the last one of each residual block zero.
+  // Fresh weights: He normal for convolutions, ones and zeros for batch norm, the last one of each residual
+  // block zero.
   Supernet(SearchSpace space, std::uint64_t seed);
-  // Weights from a checkpoint. Throws Error{bad_input | mismatch} naming file, tensor, found and expected shape.
+  // Weights from a checkpoint. Throws Error{bad_input | mismatch} naming file, tensor, found and expected
+  // shape.
   Supernet(SearchSpace space, const TensorFile& checkpoint);
 
-  // A super-network over the same weights with gradients and running statistics of its own, for data-parallel training.
+  // A super-network over the same weights with gradients and running statistics of its own, for data-parallel
+  // training.
   [[nodiscard]] Supernet replica() const;
 
   [[nodiscard]] const SearchSpace& space() const noexcept { return space_; }
 
-  // x: float32 [N, C, R, R], any memory format (computed in channels-last, which oneDNN runs fastest), R = config.r (any R fits the weights); returns logits float32 [N, classes].
-  // `stats` (BnMode::stored only): statistics of this very sub-network. dropout: rate before the classifier.
+  // x: float32 [N, C, R, R], any memory format (computed in channels-last, which oneDNN runs fastest), R =
+  // config.r (any R fits the weights); returns logits float32 [N, classes]. `stats` (BnMode::stored only):
+  // statistics of this very sub-network. dropout: rate before the classifier.
   [[nodiscard]] torch::Tensor forward(const torch::Tensor& x, const SubnetConfig& config, BnMode mode,
                                       const BnTensorMap* stats = nullptr, double dropout = 0.0);
 
-  // Statistics of `config` over `batches` ([N, C, r, r] each): average of the batches' means and biased variances weighted by size, as
-  // Once-for-All's set_running_statistics does. Does not change the super-network.
+  // Statistics of `config` over `batches` ([N, C, r, r] each): average of the batches' means and biased
+  // variances weighted by size, as Once-for-All's set_running_statistics does. Does not change the
+  // super-network.
   [[nodiscard]] BnTensorMap calibrate(const std::vector<torch::Tensor>& batches, const SubnetConfig& config);
 
   // Learned tensors by name (share storage with the super-network).
   [[nodiscard]] std::map<std::string, torch::Tensor>& parameters() noexcept { return parameters_; }
-  [[nodiscard]] const std::map<std::string, torch::Tensor>& parameters() const noexcept { return parameters_; }
+  [[nodiscard]] const std::map<std::string, torch::Tensor>& parameters() const noexcept {
+    return parameters_;
+  }
   // Running statistics by name.
   [[nodiscard]] std::map<std::string, torch::Tensor>& buffers() noexcept { return buffers_; }
 
   // Depthwise weight of `block` at `kernel` for the first `channels`, float32 [channels, 1, kernel, kernel].
   [[nodiscard]] torch::Tensor depthwise_weight(int block, int channels, int kernel) const;
 
-  // Permutes the expanded channels of every elastic block so that the most important (L1 norm of the projection's weights) come
-  // first: prefixes then lose least. The function of the largest sub-network does not change.
+  // Permutes the expanded channels of every elastic block so that the most important (L1 norm of the
+  // projection's weights) come first: prefixes then lose least. The function of the largest sub-network does
+  // not change.
   void sort_channels();
 
-  // Parameters and running statistics, as views for write_safetensors(). Valid while the super-network lives and stays on the CPU.
+  // Parameters and running statistics, as views for write_safetensors(). Valid while the super-network lives
+  // and stays on the CPU.
   [[nodiscard]] std::map<std::string, TensorView> tensor_views() const;
 
   void to(torch::Device device);

@@ -16,7 +16,11 @@ void set_torch_threads(int threads) {
   if (set_blas != nullptr) set_blas(std::max(1, threads));
 }
 
-TorchThreads::TorchThreads(int threads) : before_(at::get_num_threads()) { set_torch_threads(threads); }
-TorchThreads::~TorchThreads() { set_torch_threads(before_); }
+TorchThreads::TorchThreads(int threads) : before_(at::get_num_threads()) {
+  set_torch_threads(threads);
+}
+TorchThreads::~TorchThreads() {
+  set_torch_threads(before_);
+}
 
 }  // namespace dsn

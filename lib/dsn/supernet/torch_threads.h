@@ -4,7 +4,8 @@
 
 namespace dsn {
 
-// For the calling thread: OpenMP (oneDNN, ATen) and, for the process, OpenBLAS, which keeps its own pool and ignores OpenMP's.
+// For the calling thread: OpenMP (oneDNN, ATen) and, for the process, OpenBLAS, which keeps its own pool and
+// ignores OpenMP's.
 void set_torch_threads(int threads);
 
 // The same for a scope; restores the calling thread's count.
