@@ -153,7 +153,7 @@ void add_recipe(CLI::App& app, Flags& flags) {
 
 Command add_train(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
-  flags->options.threads = default_threads();
+  flags->options.workers = default_threads();
   CLI::App& app =
       *root.add_subcommand("train", "Train a super-network (sandwich rule, in-place distillation)");
   app.add_option("--space", flags->space, "A shipped search space or a dsn.space file")
@@ -177,7 +177,10 @@ Command add_train(CLI::App& root, CommonFlags& common) {
   app.add_option("--calib-images", flags->options.calibration_images,
                  "Images that batch norm is calibrated on")
       ->capture_default_str();
-  add_threads(app, flags->options.threads);
+  app.add_option("--workers", flags->options.workers,
+                 "Workers that share each batch, a thread each; part of the result")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   add_seed(app, flags->options.seed);
   add_recipe(app, *flags);
   add_common(

@@ -129,7 +129,13 @@ void require_levels(const Lut& lut, const Family& family, const SearchSpace& spa
   }
 }
 
-void require_together(const Checkpoint& checkpoint, const Family& family, const BundleParts& parts) {
+void require_together(const Checkpoint& checkpoint, const Family& family, const Lut& lut, const BundleParts& parts) {
+  if (lut.space_sha256 != checkpoint.info.space.sha256()) {
+    throw Error(ErrorCode::mismatch,
+                fmt::format("{} is of space {}, {} of space {}", parts.lut.string(), lut.space_sha256.substr(0, 12),
+                            parts.supernet.string(), checkpoint.info.space.sha256().substr(0, 12)),
+                "use a look-up table that dsn profile or dsn search made from this super-network");
+  }
   if (family.space_sha256 != checkpoint.info.space.sha256()) {
     throw Error(ErrorCode::mismatch,
                 fmt::format("{} is of space {}, {} of space {}", parts.family.string(),
@@ -170,8 +176,7 @@ void write_bundle(const BundleParts& parts, const fs::path& folder) {
   const std::string lut_bytes = read_file(parts.lut);
   const Lut lut = Lut::load(parts.lut);
   const SearchSpace& space = checkpoint.info.space;
-  require_together(checkpoint, family, parts);
-  lut.require_space(space);
+  require_together(checkpoint, family, lut, parts);
   require_levels(lut, family, space, parts.lut);
 
   Staging staging(target);

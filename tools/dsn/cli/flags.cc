@@ -16,6 +16,16 @@ std::string long_name(const std::string& name) {
   return name.substr(name.find("--") == std::string::npos ? 0 : name.find("--"));
 }
 
+// A value that one of dsn's parsers reads; the parser's error names the flag and goes through CLI11 as it is.
+template <typename Value>
+CLI::Option* add_quantity(CLI::App& app, const std::string& name, Value& value, const std::string& help,
+                          double (*parse)(std::string_view, std::string_view)) {
+  const auto store = [&value, parse, what = long_name(name)](const std::string& text) {
+    value = parse(text, what);
+  };
+  return app.add_option_function<std::string>(name, store, help);
+}
+
 }  // namespace
 
 void add_common(CLI::App& app, CommonFlags& flags, const std::string& first_example,
@@ -26,37 +36,21 @@ void add_common(CLI::App& app, CommonFlags& flags, const std::string& first_exam
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& name, double& seconds, const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&seconds, what = long_name(name)](const std::string& text) {
-            seconds = parse_duration(text, what);
-          },
-          help)
-      ->type_name("DURATION");
+  return add_quantity(app, name, seconds, help, parse_duration)->type_name("DURATION");
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<double>& seconds,
                           const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&seconds, what = long_name(name)](const std::string& text) {
-            seconds = parse_duration(text, what);
-          },
-          help)
-      ->type_name("DURATION");
+  return add_quantity(app, name, seconds, help, parse_duration)->type_name("DURATION");
 }
 
 CLI::Option* add_fraction(CLI::App& app, const std::string& name, double& fraction, const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&fraction, what = long_name(name)](const std::string& text) {
-            fraction = parse_fraction(text, what);
-          },
-          help)
-      ->type_name("FRACTION");
+  return add_quantity(app, name, fraction, help, parse_fraction)->type_name("FRACTION");
+}
+
+CLI::Option* add_fraction(CLI::App& app, const std::string& name, std::optional<double>& fraction,
+                          const std::string& help) {
+  return add_quantity(app, name, fraction, help, parse_fraction)->type_name("FRACTION");
 }
 
 CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed) {

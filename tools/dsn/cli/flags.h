@@ -23,6 +23,8 @@ CLI::Option* add_duration(CLI::App& app, const std::string& name, double& second
 CLI::Option* add_duration(CLI::App& app, const std::string& name, std::optional<double>& seconds,
                           const std::string& help);
 CLI::Option* add_fraction(CLI::App& app, const std::string& name, double& fraction, const std::string& help);
+CLI::Option* add_fraction(CLI::App& app, const std::string& name, std::optional<double>& fraction,
+                          const std::string& help);
 CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed);
 CLI::Option* add_threads(CLI::App& app, int& threads);
 

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// dsn profile: what a super-network's units and sub-networks cost on this machine.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/flags.h"
+#include "cli/measuring.h"
+#include "cli/signals.h"
+#include "cli/table.h"
+#include "commands.h"
+#include "dsn/core/file.h"
+#include "dsn/core/stats.h"
+#include "dsn/profile/measure.h"
+#include "dsn/search/family.h"
+#include "dsn/supernet/checkpoint.h"
+
+namespace dsn::cli {
+namespace {
+
+struct Flags {
+  std::string supernet, family, platform, cluster, dvfs = "off", engine = "auto", out;
+  bool resume = false, no_units = false;
+  ProfileOptions options;
+};
+
+std::vector<SubnetConfig> configs_of(const std::string& family_file, const SearchSpace& space) {
+  std::vector<SubnetConfig> configs;
+  if (family_file.empty()) return configs;
+  const Family family = Family::load(family_file);
+  if (family.space_sha256 != space.sha256()) {
+    throw Error(ErrorCode::mismatch,
+                fmt::format("{} is of space {}, the super-network of space {}", family_file,
+                            family.space_sha256.substr(0, 12), space.sha256().substr(0, 12)),
+                "use the family that dsn search made from this super-network");
+  }
+  for (const Level& level : family.levels) configs.push_back(space.canonical(level.config));
+  return configs;
+}
+
+// What a person calls a sub-network.
+std::string name_of(const SubnetConfig& config, const SearchSpace& space,
+                    const std::vector<SubnetConfig>& levels) {
+  const auto level = std::find(levels.begin(), levels.end(), config);
+  if (level != levels.end()) return fmt::format("level {}", level - levels.begin());
+  if (config == space.canonical(space.smallest())) return "smallest";
+  if (config == space.canonical(space.largest())) return "largest";
+  return "random";
+}
+
+std::string checks_table(const std::vector<PointReport>& reports, const SearchSpace& space,
+                         const std::vector<SubnetConfig>& levels) {
+  double largest = 0;
+  for (const auto& report : reports) {
+    for (const auto& check : report.checks) largest = std::max({largest, check.measured_s, check.unit_sum_s});
+  }
+  const Scale scale = duration_scale(largest);
+  Table table;
+  table.column("point", Table::Align::left);
+  table.column("sub-network", Table::Align::left);
+  table.column("MMACs");
+  table.column("blocks " + scale.unit);
+  table.column("corrected " + scale.unit);
+  table.column("measured " + scale.unit);
+  table.column("error %");
+  for (const auto& report : reports) {
+    for (const auto& check : report.checks) {
+      table.row({describe(report.point), name_of(check.config, space, levels),
+                 fmt::format("{:.2f}", static_cast<double>(make_network(space, check.config).macs()) / 1e6),
+                 format_scaled(check.unit_sum_s, scale), format_scaled(check.predicted_s, scale),
+                 format_scaled(check.measured_s, scale),
+                 fmt::format("{:+.1f}", check.relative_error() * 100)});
+    }
+  }
+  return table.empty() ? std::string() : table.str();
+}
+
+// Levels measured end to end where there are no units to compare with.
+std::string levels_table(const Lut& lut, const SearchSpace& space, const std::vector<SubnetConfig>& levels) {
+  double largest = 0;
+  for (const auto& level : lut.levels) {
+    for (const auto& [point, entry] : level.at) largest = std::max(largest, entry.latency_s);
+  }
+  const Scale scale = duration_scale(largest);
+  Table table;
+  table.column("point", Table::Align::left);
+  table.column("sub-network", Table::Align::left);
+  for (const char* heading : {"p50 ", "MAD ", "p99 "}) table.column(heading + scale.unit);
+  table.column("samples");
+  table.column("note", Table::Align::left);
+  for (const auto& point : lut.points()) {
+    for (const auto& level : lut.levels) {
+      const auto found = level.at.find(point);
+      if (found == level.at.end()) continue;
+      const LutEntry& e = found->second;
+      table.row({describe(point), name_of(level.config, space, levels), format_scaled(e.latency_s, scale),
+                 format_scaled(e.mad_s, scale), e.p99_s ? format_scaled(*e.p99_s, scale) : "-",
+                 std::to_string(e.samples), e.note});
+    }
+  }
+  return table.str();
+}
+
+std::string summary(const std::vector<PointReport>& reports) {
+  std::string text;
+  for (const auto& report : reports) {
+    text += fmt::format("{}: {} entries measured", describe(report.point), report.measured);
+    if (report.reused > 0) text += fmt::format(", {} reused", report.reused);
+    if (report.unsettled > 0) text += fmt::format(", {} not settled within --max-time", report.unsettled);
+    if (!report.checks.empty()) {
+      std::vector<double> predicted, measured;
+      for (const auto& check : report.checks) {
+        predicted.push_back(check.predicted_s);
+        measured.push_back(check.measured_s);
+      }
+      text += fmt::format("; blocks against end to end: MAPE {:.1f} %, Kendall tau {:.2f}, n={}",
+                          mape(predicted, measured) * 100, report.kendall_tau, report.checks.size());
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+int run(Flags& flags, const Session& session) {
+  check_writable(flags.out);
+  const Checkpoint checkpoint = Checkpoint::open(flags.supernet);
+  const SearchSpace& space = checkpoint.info.space;
+  const std::vector<SubnetConfig> configs = configs_of(flags.family, space);
+  if (flags.no_units && configs.empty()) {
+    throw Error(ErrorCode::bad_usage, "--no-units leaves nothing to measure", "name a family with --levels");
+  }
+  const Platform platform = platform_or_this_machine(flags.platform);
+  if (!flags.cluster.empty())
+    flags.options.cluster = static_cast<std::size_t>(platform.cluster_index(flags.cluster));
+  flags.options.units = !flags.no_units;
+  const auto control = control_for(flags.dvfs, platform, flags.options.cluster);
+  const OnForcedExit restore([&] {
+    if (control) control->restore();
+  });
+  const auto executor = make_executor(flags.engine, space, checkpoint.tensors);
+
+  const bool goes_on = flags.resume && fs::exists(flags.out);
+  Lut lut = goes_on ? Lut::load(flags.out)
+                    : start_lut(space, platform, std::string(executor->name()), device_name());
+  const auto doubts = measuring_doubts();
+  for (const auto& doubt : doubts) session.job.warn(doubt);
+  const auto document = [&](const Lut& table) {
+    Json json = doubtful_envelope("dsn.lut", flags.options.seed, doubts);
+    json.update(table.to_json());
+    return json;
+  };
+  const auto save = [&](const Lut& table) { write_file_atomic(flags.out, dump_json(document(table))); };
+
+  std::vector<LevelSpec> levels;
+  for (const auto& config : configs) levels.push_back({config, {}});  // the values of statistics cost nothing
+  std::vector<PointReport> reports;
+  try {
+    reports = profile_network(*executor, space, platform, control.get(), levels, flags.options, lut, save,
+                              session.job);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::interrupted) throw;
+    throw Error(ErrorCode::interrupted, fmt::format("interrupted; what was measured is in {}", flags.out),
+                "continue with --resume");
+  }
+  const Json result = document(lut);
+  write_file_atomic(flags.out, dump_json(result));
+  const std::string table =
+      flags.no_units ? levels_table(lut, space, configs) : checks_table(reports, space, configs);
+  session.result(result, fmt::format("{}{}wrote {}\n", table, summary(reports), flags.out));
+  return done_status();
+}
+
+// 1, 2, 4, ... up to all CPUs.
+std::vector<int> doubling_threads() {
+  std::vector<int> threads;
+  const int all = default_threads();
+  for (int n = 1; n < all; n *= 2) threads.push_back(n);
+  threads.push_back(all);
+  return threads;
+}
+
+void add_measuring(CLI::App& app, ProfileOptions& o) {
+  const std::string group = "Measuring";
+  app.add_option("-w,--warmup", o.warmup, "Inferences discarded at an entry's first visit")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("-r,--runs", o.min_runs, "At least so many inferences per entry ...")
+      ->check(CLI::Range(3, 1000000))
+      ->capture_default_str()
+      ->group(group);
+  add_duration(app, "--min-time", o.min_time_s, "... and at least this long ...")
+      ->default_str(format_duration(o.min_time_s))
+      ->group(group);
+  add_fraction(app, "--rel-error", o.rel_error, "... until the median is known to this part ...")
+      ->default_str(fmt::format("{}", o.rel_error))
+      ->group(group);
+  add_duration(app, "--max-time", o.max_time_s, "... or the entry took this long")
+      ->default_str(format_duration(o.max_time_s))
+      ->group(group);
+  app.add_option("-b,--batch", o.batch, "Images per inference")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--random-levels", o.random_levels,
+                 "Random sub-networks measured to check the sums of blocks")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str()
+      ->group(group);
+}
+
+}  // namespace
+
+Command add_profile(CLI::App& root, CommonFlags& common) {
+  auto flags = std::make_shared<Flags>();
+  flags->options.threads = doubling_threads();
+  CLI::App& app =
+      *root.add_subcommand("profile", "Measure a super-network on this machine into a look-up table");
+  add_path(app, "--supernet", flags->supernet, "Checkpoint of dsn train")->required();
+  add_path(app, "--levels", flags->family, "Family whose levels are measured end to end, too");
+  add_path(app, "-o,--out", flags->out, "Look-up table (dsn.lut) to write; saved again as it grows")
+      ->required();
+  app.add_flag("--resume", flags->resume, "Keep what the file has and measure the rest");
+  app.add_flag("--no-units", flags->no_units, "Only the levels, end to end");
+  add_path(app, "--platform", flags->platform,
+           "Description of this machine; default: discovered (see dsn platform)");
+  app.add_option("--cluster", flags->cluster, "Cluster that the threads run on; default: the first");
+  app.add_option("--threads", flags->options.threads, "Thread counts")
+      ->delimiter(',')
+      ->type_name("N,...")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--dvfs", flags->dvfs,
+                 "off: leave frequencies alone; control: measure at each of the cluster's frequencies")
+      ->check(CLI::IsMember({"off", "control"}))
+      ->capture_default_str();
+  app.add_option("--engine", flags->engine, "Executor to measure with")->capture_default_str();
+  add_measuring(app, flags->options);
+  add_seed(app, flags->options.seed);
+  add_common(app, common, "dsn profile --supernet fmnist.safetensors --threads 1,2 --out lut.json",
+             "sudo dsn profile --supernet fmnist.safetensors --levels family.json --no-units --dvfs control "
+             "--out levels.lut.json");
+  return {&app, [flags](const Session& session) { return run(*flags, session); }};
+}
+
+}  // namespace dsn::cli
