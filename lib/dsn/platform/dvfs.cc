@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsn/platform/dvfs.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -25,6 +26,11 @@ struct Outcome {
   const std::string* file = nullptr;
   [[nodiscard]] bool ok() const noexcept { return error == 0; }
 };
+
+// As the effective user: access(2) would ask for the real one.
+bool may_write(const std::string& file) noexcept {
+  return ::faccessat(AT_FDCWD, file.c_str(), W_OK, AT_EACCESS) == 0;
+}
 
 // Reads `file` until it says `wanted`, at most `tries` times. The last value read, 0 if none could be.
 std::int64_t read_until(const std::string& file, std::int64_t wanted, int tries,
@@ -73,8 +79,7 @@ class CpufreqPolicy {
   // Whether both ways of setting, or at least pinning, are open to this user and a CPU is online.
   [[nodiscard]] bool writable() const noexcept {
     std::int64_t khz = 0;
-    return sysfs::read_number(max_, khz) == 0 && ::access(governor_.c_str(), W_OK) == 0 &&
-           ::access(min_.c_str(), W_OK) == 0 && ::access(max_.c_str(), W_OK) == 0;
+    return sysfs::read_number(max_, khz) == 0 && may_write(governor_) && may_write(min_) && may_write(max_);
   }
 
   void restore() noexcept {

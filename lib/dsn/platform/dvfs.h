@@ -30,9 +30,12 @@ class FrequencyControl {
 
 // cpufreq under `root`. Saves governor, minimum, maximum and set speed of a policy before its first write.
 // Uses governor `userspace` with scaling_setspeed where there is one (one write per policy and change), else
-// minimum = maximum. Limits found in place are kept: an OPP outside them gives the nearest one inside. A
+// minimum = maximum; there the limits are what is read back, and frequency() follows when a CPU of the policy
+// next does something. Limits found in place are kept: an OPP outside them gives the nearest one inside. A
 // cluster of several policies moves them all and leaves out those whose CPUs are offline, as long as one is
 // online. A frequency read back is the lowest of its policies. Setting a GPU (devfreq) is Error{unsupported}.
+// The first set_opp() of a policy may take tens of milliseconds (a governor is exchanged), later ones well
+// under one.
 [[nodiscard]] std::unique_ptr<FrequencyControl> make_cpufreq_control(const Platform& platform,
                                                                      const fs::path& root = {});
 
