@@ -20,7 +20,7 @@ struct TrainOptions {
   int epochs = 24;
   std::size_t batch = 128;
   double learning_rate = 0.2;  // peak, for `batch` images; cosine to zero after a linear warm-up
-  double warmup_epochs = 0.5;
+  double warmup_epochs = 1.0;
   double momentum = 0.9;         // Nesterov
   double weight_decay = 1e-4;    // convolution and linear weights only
   double label_smoothing = 0.1;  // on the largest sub-network's loss
