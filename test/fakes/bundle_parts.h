@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small but whole parts of a bundle, for tests: a checkpoint, a family of two levels with its batch-norm file, and a LUT. The
-// weights are a few numbers, not a network: nothing here is meant to be run.
+// Small but whole parts of a bundle, for tests: a checkpoint, a family of two levels with its batch-norm
+// file, and a LUT. The weights are a few numbers, not a network: nothing here is meant to be run.
 #pragma once
 
 #include <filesystem>
@@ -16,27 +16,6 @@
 
 namespace dsn::fakes {
 
-// A folder of its own that is removed at the end.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (fs::temp_directory_path() / "dsn-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw Error(ErrorCode::io, "no temporary folder");
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] fs::path operator/(const std::string& name) const { return path_ / name; }
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
-};
-
 inline Json one_cpu_platform() {
   return Json::parse(R"({
     "schema": "dsn.platform", "schema_version": 1, "name": "test board",
@@ -50,7 +29,8 @@ inline std::string write_weights(const fs::path& path, const SearchSpace& space,
       {"classifier.bias", {DType::f32, {space.classes()}, std::as_bytes(std::span(bias))}}};
   std::vector<std::string> names;
   for (int c = 0; c < space.classes(); ++c) names.push_back("class" + std::to_string(c));
-  write_checkpoint(path, {space, Preprocessing::for_dataset("fashion-mnist"), names, "fashion-mnist", Json()}, tensors);
+  write_checkpoint(path, {space, Preprocessing::for_dataset("fashion-mnist"), names, "fashion-mnist", Json()},
+                   tensors);
   return tensors_sha256(tensors);
 }
 
@@ -117,7 +97,8 @@ inline void write_document(const fs::path& path, Json document, const Json& cont
 // Writes supernet.safetensors, family.json, family.bn.safetensors and family.lut.json into `folder`.
 inline BundleParts write_parts(const fs::path& folder, float weight = 0.5f) {
   const SearchSpace space = SearchSpace::load("fmnist-mbv3");
-  const BundleParts parts{folder / "supernet.safetensors", folder / "family.json", folder / "family.lut.json"};
+  const BundleParts parts{folder / "supernet.safetensors", folder / "family.json",
+                          folder / "family.lut.json"};
   const Family family = make_family(space, write_weights(parts.supernet, space, weight));
   write_statistics(folder / family.bn_file, {"level0", "level1"});
   write_document(parts.family, pure_envelope("dsn.family", 7, {}, Json::object()), family.to_json());

@@ -75,9 +75,14 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   ++inferences_since_;
   if (running_.level < 0) running_ = {done.level, done.placement, done.opp};
   running_.opp = done.opp;
-  slowdown_[cluster_of(done.placement)].observe(done.done_s - done.start_s,
-                                                app.costs->latency(done.level, done.placement, done.opp),
-                                                app.costs->spread(done.level, done.placement, done.opp));
+  const int shift = slowdown_[cluster_of(done.placement)].observe(
+      done.done_s - done.start_s, app.costs->latency(done.level, done.placement, done.opp),
+      app.costs->spread(done.level, done.placement, done.opp));
+  if (shift < 0) {
+    // Load that slowed this level has gone: what failed under it says nothing any more.
+    evidence_.forgive();
+    budget_ = std::max(budget_, 1.0);
+  }
   const bool inherited = done.scheduled_s < last_done_s_;
   last_done_s_ = done.done_s;
   const bool late = done.done_s - done.scheduled_s > done.target_s;
@@ -95,7 +100,7 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
 }
 
 void ApplicationManager::missed(bool inherited) noexcept {
-  if (probation_ > 0 || failing_) budget_ = std::max(budget_ - 1, -options_.budget_most);
+  if (probation_ > 0 || failing_) budget_ = std::max(budget_ - 1, 0.0);
   if (inherited) return;
   const double demand = demand_s(running_);
   evidence_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);

@@ -17,6 +17,10 @@ constexpr double kManyMisses = 1.5;
 
 void DemandEvidence::reset(double smallest_s) noexcept {
   smallest_s_ = smallest_s;
+  forgive();
+}
+
+void DemandEvidence::forgive() noexcept {
   for (std::size_t p = 0; p < kMaxPlacements; ++p) {
     std::fill_n(bands_[p].begin(), highest_[p], Band{});
     highest_[p] = 0;

@@ -41,6 +41,9 @@ class DemandEvidence {
   // It held: the next failure backs off less.
   void climb_held(int placement, double demand_s, double now_s) noexcept;
 
+  // The load that the failures were made under has gone: none is held against any demand.
+  void forgive() noexcept;
+
   // Demands from this on are not to be tried now; infinity when there is no such. Ends blocks whose load has
   // gone.
   [[nodiscard]] double ceiling(int placement, double now_s, double p, double others_load) noexcept;

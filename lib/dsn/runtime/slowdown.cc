@@ -30,9 +30,9 @@ SlowdownEstimator::SlowdownEstimator(const SlowdownOptions& options) noexcept
       noise_(square(options.noise_floor)),
       scatter_(noise_) {}
 
-void SlowdownEstimator::observe(double measured_s, double nominal_s, double spread) noexcept {
+int SlowdownEstimator::observe(double measured_s, double nominal_s, double spread) noexcept {
   if (!(measured_s > 0) || !(nominal_s > 0) || !std::isfinite(measured_s) || !std::isfinite(nominal_s))
-    return;
+    return 0;
   const double ratio = measured_s / nominal_s;
   double innovation = ratio - mean_;
   const double unexplained_s = measured_s - mean_ * nominal_s;
@@ -47,16 +47,16 @@ void SlowdownEstimator::observe(double measured_s, double nominal_s, double spre
     }
     outliers_ += direction;
     known_ = known_ || (direction > 0 && !beyond_window(unexplained_s));
-    if (std::abs(outliers_) >= options_.shift_after && !known_) {
-      // Not single pre-emptions but another state of the machine: start again from here, as uncertain as at
-      // first.
-      mean_ = ratio;
-      state_variance_ = square(options_.initial_sigma * ratio);
-      q_ = options_.q_floor;
-      gain_ = 0.5;
-      outliers_ = 0;
-      forget_tail();
-      return;
+    const int needed = known_ ? 2 * options_.shift_after : options_.shift_after;
+    if (std::abs(outliers_) >= needed) {
+      shift(ratio);
+      return direction;
+    }
+    if (std::abs(outliers_) == 1) {
+      // One says nothing about the state, nor about how fast it moves: stops that come now and then would
+      // raise both without end. It is in the tail.
+      push(unexplained_s);
+      return 0;
     }
     innovation = direction * limit;
   } else {
@@ -64,16 +64,27 @@ void SlowdownEstimator::observe(double measured_s, double nominal_s, double spre
   }
   push(unexplained_s);
 
+  gain_ = state_variance_ / (state_variance_ + noise_);
+  mean_ = std::max(mean_ + gain_ * innovation, 1e-3);
   scatter_ += kScatterWeight * (square(innovation) - scatter_);
-  // The scatter holds the state's variance too: half of it is a lower bound of the noise, in keeping with S =
+  // The scatter holds the state's variance too: half of it is a lower bound of the noise, in keeping with
   // P + R.
   const double floor = square(std::max(spread, options_.noise_floor));
   noise_ = std::clamp(0.5 * scatter_, floor, std::max(floor, square(options_.noise_ceiling)));
-  gain_ = state_variance_ / (state_variance_ + noise_);
-  mean_ = std::max(mean_ + gain_ * innovation, 1e-3);
   q_ = std::max(options_.q_floor,
                 options_.forgetting * q_ + (1 - options_.forgetting) * square(gain_ * innovation));
   state_variance_ = (1 - gain_) * state_variance_ + q_;
+  return 0;
+}
+
+// Not single pre-emptions but another state of the machine: from here, as uncertain as at first.
+void SlowdownEstimator::shift(double ratio) noexcept {
+  mean_ = ratio;
+  state_variance_ = square(options_.initial_sigma * ratio);
+  q_ = options_.q_floor;
+  scatter_ = square(options_.noise_floor);
+  outliers_ = 0;
+  forget_tail();
 }
 
 double SlowdownEstimator::sigma() const noexcept {

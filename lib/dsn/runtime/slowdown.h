@@ -28,8 +28,8 @@ struct SlowdownOptions {
   double noise_floor = 0.02;
   // More noise than this is not noise but contention: it belongs into the window, not into R.
   double noise_ceiling = 0.10;
-  double outlier_sigmas = 4;  // beyond: moves the mean only as far as this
-  int shift_after = 3;  // so many outliers in a row, and larger than any in the window, are the new state
+  double outlier_sigmas = 4;  // beyond, the first does not move the mean, the second only as far as this
+  int shift_after = 3;  // so many outliers in a row are the new state; twice as many if the window knows such
 };
 
 class SlowdownEstimator {
@@ -41,8 +41,9 @@ class SlowdownEstimator {
   explicit SlowdownEstimator(const SlowdownOptions& options = {}) noexcept;
 
   // An inference that should have taken `nominal_s` with relative spread `spread` took `measured_s`. Values
-  // that are not finite or not above 0 are ignored.
-  void observe(double measured_s, double nominal_s, double spread) noexcept;
+  // that are not finite or not above 0 are ignored. Returns -1 or 1 when that showed another state of the
+  // machine, faster or slower.
+  int observe(double measured_s, double nominal_s, double spread) noexcept;
   // Forgets the window, not the mean: after a step to easier work, whose tail is not that of the harder.
   void forget_tail() noexcept { count_ = next_ = 0; }
 
@@ -60,6 +61,7 @@ class SlowdownEstimator {
   [[nodiscard]] double tail_s(double p) const noexcept;
 
  private:
+  void shift(double ratio) noexcept;
   void push(double unexplained_s) noexcept;
   [[nodiscard]] bool beyond_window(double unexplained_s) const noexcept;
 
