@@ -14,6 +14,7 @@ constexpr double kRateMargin = 0.95;    // of a period may be spent computing: m
 constexpr double kTargetChange = 0.02;  // beyond it, what was kept or missed says nothing any more
 constexpr double kStartMargin = 1.05;   // on the expected latency of an inference that starts late
 constexpr double kFloorMissWeight = 0.005;  // of one inference in that rate: about the last two hundred
+constexpr double kLeastBudget = -1;         // a failed climb may cost several misses, but not the next minute
 constexpr double kLeastEarning =
     0.1;  // of the misses allowed, whatever the floor misses: never stuck for ever
 
@@ -83,7 +84,11 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
     evidence_.forgive();
     budget_ = std::max(budget_, 1.0);
   }
-  const bool inherited = done.scheduled_s < last_done_s_;
+  // An inference that had to wait for the one before pays for that one's lateness; but where both ran under
+  // the present setting, it is this setting that does not keep up.
+  if (done.scheduled_s >= last_done_s_) chain_s_ = done.scheduled_s;
+  const double own_s = done.done_s - std::max(done.scheduled_s, last_done_s_);
+  const bool inherited = chain_s_ < since_s_ && own_s <= done.target_s;
   last_done_s_ = done.done_s;
   const bool late = done.done_s - done.scheduled_s > done.target_s;
   const bool floor_missed = late && !inherited && at_floor(running_);
@@ -100,7 +105,7 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
 }
 
 void ApplicationManager::missed(bool inherited) noexcept {
-  if (probation_ > 0 || failing_) budget_ = std::max(budget_ - 1, 0.0);
+  if (probation_ > 0 || failing_) budget_ = std::max(budget_ - 1, kLeastBudget);
   if (inherited) return;
   const double demand = demand_s(running_);
   evidence_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);

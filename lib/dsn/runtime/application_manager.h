@@ -106,6 +106,7 @@ class ApplicationManager {
   double budget_ = 0;
   double floor_misses_ = 0;  // rate of misses that no setting would have prevented
   double last_done_s_ = -1;
+  double chain_s_ = 0;  // when the last inference that had not to wait for another was scheduled
 };
 
 }  // namespace dsn
