@@ -355,7 +355,6 @@ std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& 
   for (const std::size_t opp : opps) {
     bool moved = false;
     for (const int threads : options.threads) {
-      job.check_stop();
       const OperatingPoint point{cluster.name, threads, cluster.opps[opp].freq_hz, options.batch};
       PointRun run(executor, space, control, options, point, lut);
       if (run.plan(all)) {
