@@ -118,7 +118,7 @@ Json app_json(const Workload& workload, std::size_t a, const AppStats& stats) {
 
   const bool energy = costs.energy_known();
   constexpr const char* kNoEnergy =
-      "neither the look-up table nor the platform description has energy or power";
+      "look-up table and platform do not give an energy for every level, placement and operating point";
   put(json["energy"], "above_idle_j", energy ? std::optional(stats.energy_j) : std::nullopt, kNoEnergy);
   put(json["energy"], "above_idle_per_inference_j", energy ? ratio(stats.energy_j, completed) : std::nullopt,
       energy ? "no inference was completed" : kNoEnergy);
