@@ -7,6 +7,7 @@
 #include "dsn/core/error.h"
 #include "dsn/deploy/bundle.h"
 #include "fakes/bundle_parts.h"
+#include "fakes/temp_folder.h"
 
 using dsn::Bundle;
 using dsn::BundleParts;
@@ -29,7 +30,9 @@ Error error_of(F&& f) {
   return {ErrorCode::failed, ""};
 }
 
-bool says(const Error& error, const std::string& what) { return error.message().find(what) != std::string::npos; }
+bool says(const Error& error, const std::string& what) {
+  return error.message().find(what) != std::string::npos;
+}
 
 void rewrite(const fs::path& path, const std::function<void(Json&)>& change) {
   Json document = dsn::read_json(path);
@@ -73,7 +76,8 @@ TEST_CASE("write_bundle: the same parts give the same bytes, and a bundle needs 
   dsn::write_bundle(parts, temp / "a");
   dsn::write_bundle(parts, temp / "b");
   for (const auto& name : names_in(temp / "a")) {
-    CHECK_MESSAGE(dsn::sha256_file(temp.path() / "a" / name) == dsn::sha256_file(temp.path() / "b" / name), name);
+    CHECK_MESSAGE(dsn::sha256_file(temp.path() / "a" / name) == dsn::sha256_file(temp.path() / "b" / name),
+                  name);
   }
   fs::remove_all(temp / "parts");
   CHECK(Bundle::open(temp / "a").levels.size() == 2);
@@ -163,9 +167,15 @@ TEST_CASE("Bundle::open: a missing, truncated or changed part is named") {
   dsn::write_bundle(dsn::fakes::write_parts(temp.path()), temp / "bundle");
   const std::string part = [] {
     std::string name;
-    SUBCASE("weights") { name = "weights.safetensors"; }
-    SUBCASE("statistics") { name = "bn.safetensors"; }
-    SUBCASE("look-up table") { name = "lut.json"; }
+    SUBCASE("weights") {
+      name = "weights.safetensors";
+    }
+    SUBCASE("statistics") {
+      name = "bn.safetensors";
+    }
+    SUBCASE("look-up table") {
+      name = "lut.json";
+    }
     return name;
   }();
   const fs::path path = temp.path() / "bundle" / part;

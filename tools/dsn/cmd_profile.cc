@@ -183,11 +183,11 @@ std::vector<int> doubling_threads() {
 void add_measuring(CLI::App& app, ProfileOptions& o) {
   const std::string group = "Measuring";
   app.add_option("-w,--warmup", o.warmup, "Inferences discarded at an entry's first visit")
-      ->check(CLI::Range(0, 1000))
+      ->check(in_range(0, 1000))
       ->capture_default_str()
       ->group(group);
   app.add_option("-r,--runs", o.min_runs, "At least so many inferences per entry ...")
-      ->check(CLI::Range(3, 1000000))
+      ->check(in_range(3, 1000000))
       ->capture_default_str()
       ->group(group);
   add_duration(app, "--min-time", o.min_time_s, "... and at least this long ...")
@@ -200,12 +200,12 @@ void add_measuring(CLI::App& app, ProfileOptions& o) {
       ->default_str(format_duration(o.max_time_s))
       ->group(group);
   app.add_option("-b,--batch", o.batch, "Images per inference")
-      ->check(CLI::Range(1, 4096))
+      ->check(in_range(1, 4096))
       ->capture_default_str()
       ->group(group);
   app.add_option("--random-levels", o.random_levels,
                  "Random sub-networks measured to check the sums of blocks")
-      ->check(CLI::Range(0, 1000))
+      ->check(in_range(0, 1000))
       ->capture_default_str()
       ->group(group);
 }
@@ -229,7 +229,7 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
   app.add_option("--threads", flags->options.threads, "Thread counts")
       ->delimiter(',')
       ->type_name("N,...")
-      ->check(CLI::Range(1, 1024))
+      ->check(in_range(1, 1024))
       ->capture_default_str();
   app.add_option("--dvfs", flags->dvfs,
                  "off: leave frequencies alone; control: measure at each of the cluster's frequencies")

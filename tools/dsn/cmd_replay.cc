@@ -72,7 +72,7 @@ Command add_replay(CLI::App& root, CommonFlags& common) {
   app.add_option("--seed", flags->seed, "Seed of arrivals and noise; default: the trace's");
   add_threads(app, flags->options.threads);
   add_path(app, "-o,--out", flags->out, "Write the report (dsn.report) here");
-  add_common(app, common, "dsn replay examples/traces/camera.trace.json",
+  add_common(app, common, "dsn replay examples/xavier-nx-contention.trace.json",
              "dsn replay trace.json --platform board.platform.json --policy dsn,schedutil --seed 7 --out "
              "report.json");
   return {&app, [flags](const Session& session) { return run(*flags, session); }};

@@ -212,7 +212,7 @@ Command add_run(CLI::App& root, CommonFlags& common) {
       ->capture_default_str();
   app.add_option("--threads", flags->threads,
                  "Use only this thread count of the look-up table; default: the policy chooses")
-      ->check(CLI::Range(1, 1024));
+      ->check(in_range(1, 1024));
   add_path(app, "--platform", flags->platform,
            "Description of this machine; default: discovered (see dsn platform)");
   app.add_option("--dvfs", flags->dvfs,

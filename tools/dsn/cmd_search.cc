@@ -356,12 +356,12 @@ void add_effort(CLI::App& app, Flags& flags) {
   SearchOptions& o = flags.options;
   const std::string group = "Effort";
   app.add_option("--calib-images", flags.calib_images, "Training images that batch norm is calibrated on")
-      ->check(CLI::Range(1, 1 << 30))
+      ->check(in_range(1, 1 << 30))
       ->capture_default_str()
       ->group(group);
   app.add_option("--val-images", flags.val_images,
                  "Validation images that guide the search; finalists see all")
-      ->check(CLI::Range(1, 1 << 30))
+      ->check(in_range(1, 1 << 30))
       ->capture_default_str()
       ->group(group);
   app.add_option("--val-count", flags.val_count, "Training images kept back to validate on, as in training")
@@ -398,7 +398,7 @@ Command add_search(CLI::App& root, CommonFlags& common) {
            "Family (dsn.family) to write, with its .bn.safetensors and .lut.json beside it")
       ->required();
   app.add_option("--levels", flags->options.levels, "Levels to choose")
-      ->check(CLI::Range(1, 64))
+      ->check(in_range(1, 64))
       ->capture_default_str();
   app.add_option("--point", flags->point, "Point of the table to search at; default: the fastest")
       ->type_name("CLUSTER:THREADS");

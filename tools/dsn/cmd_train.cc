@@ -89,15 +89,19 @@ void add_recipe(CLI::App& app, Flags& flags) {
   TrainOptions& o = flags.options;
   const std::string group = "Recipe";
   app.add_option("--epochs", o.epochs, "Passes over the training images")
-      ->check(CLI::Range(1, 100000))
+      ->check(in_range(1, 100000))
       ->capture_default_str()
       ->group(group);
   app.add_option("-b,--batch", o.batch, "Images per step")
-      ->check(CLI::Range(2, 1 << 20))
+      ->check(in_range(2, 1 << 20))
       ->capture_default_str()
       ->group(group);
   app.add_option("--lr", o.learning_rate, "Peak learning rate; cosine to zero after warm-up")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--stop-after", o.stop_after, "End after so many epochs of the schedule; 0: all")
+      ->check(in_range(0, 100000))
       ->capture_default_str()
       ->group(group);
   app.add_option("--warmup-epochs", o.warmup_epochs, "Epochs of linear warm-up")
@@ -105,7 +109,7 @@ void add_recipe(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->group(group);
   app.add_option("--momentum", o.momentum, "Nesterov momentum")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(0.0, 1.0))
       ->capture_default_str()
       ->group(group);
   app.add_option("--weight-decay", o.weight_decay, "On convolution and linear weights")
@@ -113,20 +117,20 @@ void add_recipe(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->group(group);
   app.add_option("--label-smoothing", o.label_smoothing, "On the largest sub-network's loss")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(0.0, 1.0))
       ->capture_default_str()
       ->group(group);
   app.add_option("--dropout", o.dropout, "Before the classifier, largest sub-network only")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(in_range(0.0, 0.9))
       ->capture_default_str()
       ->group(group);
   app.add_option("--random-subnets", o.random_subnets,
                  "Random sub-networks per step, besides largest and smallest")
-      ->check(CLI::Range(0, 64))
+      ->check(in_range(0, 64))
       ->capture_default_str()
       ->group(group);
   app.add_option("--ema", o.ema_decay, "Decay of the averaged weights that are saved; 0: none")
-      ->check(CLI::Range(0.0, 0.999999))
+      ->check(in_range(0.0, 0.999999))
       ->capture_default_str()
       ->group(group);
   app.add_option("--clip-norm", o.clip_norm, "Largest gradient norm; 0: no limit")
@@ -134,17 +138,17 @@ void add_recipe(CLI::App& app, Flags& flags) {
       ->capture_default_str()
       ->group(group);
   app.add_option("--pad", o.augmentation.pad, "Random shift of training images, pixels")
-      ->check(CLI::Range(0, 64))
+      ->check(in_range(0, 64))
       ->capture_default_str()
       ->group(group);
   app.add_flag("--no-flip", flags.no_flip, "No horizontal flips of training images")->group(group);
   app.add_option("--erase", o.augmentation.erase, "Probability of erasing a random rectangle")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(0.0, 1.0))
       ->capture_default_str()
       ->group(group);
   app.add_option("--min-area", o.augmentation.min_area,
                  "Below 1: random crops of at least this share of the area")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(in_range(0.01, 1.0))
       ->capture_default_str()
       ->group(group);
 }
@@ -171,15 +175,18 @@ Command add_train(CLI::App& root, CommonFlags& common) {
       ->required();
   add_path(app, "--curve", flags->curve, "Learning curve, a line of JSON per epoch")->type_name("FILE");
   app.add_flag("--resume", flags->resume, "Continue an interrupted training");
+  app.add_option("--stop-after", flags->options.stop_after,
+                 "End after so many epochs of the schedule; --resume goes on from there")
+      ->check(CLI::Range(1, 100000));
   app.add_option("--evaluate-every", flags->options.evaluate_every, "Epochs between evaluations")
-      ->check(CLI::Range(1, 100000))
+      ->check(in_range(1, 100000))
       ->capture_default_str();
   app.add_option("--calib-images", flags->options.calibration_images,
                  "Images that batch norm is calibrated on")
       ->capture_default_str();
   app.add_option("--workers", flags->options.workers,
                  "Workers that share each batch, a thread each; part of the result")
-      ->check(CLI::Range(1, 256))
+      ->check(in_range(1, 256))
       ->capture_default_str();
   add_seed(app, flags->options.seed);
   add_recipe(app, *flags);

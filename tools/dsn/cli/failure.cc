@@ -63,12 +63,14 @@ std::string nearest(const std::string& typed, const std::vector<std::string>& na
   return best;
 }
 
-// CLI11 lists what it did not expect after its last ": ".
-std::string first_unexpected(const std::string& message) {
-  const auto colon = message.rfind(": ");
-  if (colon == std::string::npos) return {};
-  const std::string rest = message.substr(colon + 2);
-  return rest.substr(0, rest.find_first_of(" ="));
+// The first word that CLI11 could place nowhere: options first, because a misspelt one leaves its value
+// behind too.
+std::string unexpected(const CLI::App& app) {
+  const auto words = app.remaining();
+  for (const auto& word : words) {
+    if (word.size() > 1 && word[0] == '-') return word.substr(0, word.find('='));
+  }
+  return words.empty() ? std::string() : words.front();
 }
 
 }  // namespace
@@ -93,32 +95,31 @@ int report(const std::exception_ptr& failure, const std::string& command) {
 }
 
 int report_usage(const CLI::ParseError& failure, const CLI::App& app, const std::string& command) {
-  const std::string message = failure.what();
-  std::string hint = fmt::format("{} --help shows what there is", command);
-  if (dynamic_cast<const CLI::ExtrasError*>(&failure) != nullptr) {
-    const std::string typed = first_unexpected(message);
-    std::vector<std::string> names;
-    const bool flag = typed.rfind('-', 0) == 0;
-    if (flag) {
-      for (const CLI::Option* option : app.get_options()) {
-        for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-      }
-    } else {
-      for (const CLI::App* command_app : app.get_subcommands({})) names.push_back(command_app->get_name());
-    }
-    if (const std::string meant = nearest(typed, names); !meant.empty())
-      hint = fmt::format("did you mean {}?", meant);
-    const bool verb = !flag && app.get_parent() == nullptr;
-    say(command,
-        fmt::format("unknown {} '{}'",
-                    flag   ? "option"
-                    : verb ? "command"
-                           : "argument",
-                    typed),
-        hint);
-  } else {
-    say(command, message, hint);
+  const std::string help = fmt::format("{} --help shows what there is", command);
+  // A misspelt flag also shows as a required one that is missing: name what was typed.
+  const std::string typed = unexpected(app);
+  if (typed.empty()) {
+    say(command, failure.what(), help);
+    return exit_status(ErrorCode::bad_usage);
   }
+  std::vector<std::string> names;
+  const bool flag = typed[0] == '-';
+  if (flag) {
+    for (const CLI::Option* option : app.get_options()) {
+      for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  } else {
+    for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  }
+  const std::string meant = nearest(typed, names);
+  const bool verb = !flag && app.get_parent() == nullptr;
+  say(command,
+      fmt::format("unknown {} '{}'",
+                  flag   ? "option"
+                  : verb ? "command"
+                         : "argument",
+                  typed),
+      meant.empty() ? help : fmt::format("did you mean {}?", meant));
   return exit_status(ErrorCode::bad_usage);
 }
 

@@ -28,6 +28,12 @@ CLI::Option* add_fraction(CLI::App& app, const std::string& name, std::optional<
 CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed);
 CLI::Option* add_threads(CLI::App& app, int& threads);
 
+// CLI11's range check without its long description in every help line; what is refused still names both ends.
+template <typename T>
+[[nodiscard]] CLI::Validator in_range(T lowest, T highest) {
+  return CLI::Range(lowest, highest).description("");
+}
+
 // CPUs that this process may use.
 [[nodiscard]] int default_threads() noexcept;
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// dsn replay: reproducible, strict about traces, and stopped cleanly.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+
+#include "fakes/bundle_parts.h"
+#include "fakes/temp_folder.h"
+#include "process.h"
+
+using dsn::fakes::TempFolder;
+using dsn::test::dsn_tool;
+using dsn::test::is_one_error;
+using dsn::test::lines_of;
+using dsn::test::Outcome;
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// A camera at 100 frames per second beside a busy neighbour.
+Json trace_of(double duration_s) {
+  Json trace = Json::parse(R"({
+    "schema": "dsn.trace", "schema_version": 1, "global": {"seed": 3},
+    "tasks": {
+      "camera": {"family": "family.json", "lut": "family.lut.json", "target_s": 0.008,
+                 "phases": [{"arrivals": {"process": "periodic", "period_s": 0.01, "jitter_s": 0.001}}]},
+      "neighbour": {"kind": "contender",
+                    "phases": [{"start_s": 0.1, "cluster": "cpu", "threads": 2, "run_s": 0.004, "period_s": 0.01}]}}})");
+  trace["global"]["duration_s"] = duration_s;
+  return trace;
+}
+
+fs::path write_trace(const TempFolder& temp, const Json& trace) {
+  dsn::fakes::write_parts(temp.path());
+  dsn::write_file_atomic(temp / "t.trace.json", trace.dump(1));
+  return temp / "t.trace.json";
+}
+
+}  // namespace
+
+TEST_CASE("dsn replay: the same seed gives the same bytes, whatever the number of threads") {
+  const TempFolder temp;
+  const std::string trace = write_trace(temp, trace_of(5));
+  const auto replay = [&](const std::string& out, const std::string& threads, const std::string& seed) {
+    return dsn_tool({"replay", trace, "--policy", "dsn,static:largest,performance,schedutil", "--seed", seed,
+                     "--threads", threads, "--json", "--out", temp / out});
+  };
+  const Outcome one = replay("a.json", "1", "7");
+  CHECK(one.status == 0);
+  CHECK(one.out == dsn::read_file(temp / "a.json"));
+  CHECK(Json::parse(one.out)["schema"] == "dsn.report");
+  CHECK(replay("b.json", "4", "7").out == one.out);
+  CHECK(replay("c.json", "1", "7").out == one.out);
+  CHECK(replay("d.json", "1", "8").out != one.out);
+}
+
+TEST_CASE("dsn replay: a table with a row per policy") {
+  const TempFolder temp;
+  const Outcome outcome =
+      dsn_tool({"replay", write_trace(temp, trace_of(2)), "--policy", "dsn,static:smallest"});
+  CHECK(outcome.status == 0);
+  const auto lines = lines_of(outcome.out);
+  REQUIRE(lines.size() == 3);
+  CHECK(has(lines[0], "deadlines met"));
+  CHECK(lines[1].rfind("dsn ", 0) == 0);
+  CHECK(lines[2].rfind("static:smallest ", 0) == 0);
+}
+
+TEST_CASE("dsn replay: bad traces, policies and platforms are one line and exit 2, and nothing is written") {
+  const TempFolder temp;
+  Json trace = trace_of(2);
+  std::vector<std::string> more;
+  std::string named;
+  bool cut = false;
+  SUBCASE("truncated") {
+    cut = true;
+    named = "t.trace.json";
+  }
+  SUBCASE("unknown key") {
+    trace["tasks"]["camera"]["target"] = 5;
+    named = "/tasks/camera";
+  }
+  SUBCASE("missing family") {
+    trace["tasks"]["camera"]["family"] = "other.json";
+    named = "other.json";
+  }
+  SUBCASE("unknown policy") {
+    more = {"--policy", "dsn,wishful"};
+    named = "wishful";
+  }
+  SUBCASE("unknown cluster") {
+    trace["tasks"]["neighbour"]["phases"][0]["cluster"] = "gpu";
+    named = "gpu";
+  }
+  SUBCASE("missing platform") {
+    more = {"--platform", "nowhere.json"};
+    named = "nowhere.json";
+  }
+  const fs::path file = write_trace(temp, trace);
+  if (cut) fs::resize_file(file, fs::file_size(file) / 2);
+  std::vector<std::string> args{"replay", file, "--out", temp / "report.json"};
+  args.insert(args.end(), more.begin(), more.end());
+  const Outcome outcome = dsn_tool(args);
+  CHECK(outcome.status == 2);
+  CHECK(outcome.out.empty());
+  CHECK(is_one_error(outcome.err, "dsn replay"));
+  CHECK_MESSAGE(has(outcome.err, named), outcome.err);
+  CHECK_FALSE(fs::exists(temp / "report.json"));
+}
+
+TEST_CASE("dsn replay: a signal ends it with its own status, and no half report") {
+  const TempFolder temp;
+  const fs::path file = write_trace(temp, trace_of(1e6));
+  const bool interrupt = [] {
+    bool chosen = false;
+    SUBCASE("SIGINT") {
+      chosen = true;
+    }
+    SUBCASE("SIGTERM") {
+      chosen = false;
+    }
+    return chosen;
+  }();
+  dsn::test::ProcessOptions options;
+  options.signals = {interrupt ? SIGINT : SIGTERM};
+  options.ready = [](const std::string& err) { return has(err, "dsn replay: replay"); };
+  const Outcome outcome = dsn_tool({"replay", file, "--out", temp / "report.json"}, options);
+  CHECK(outcome.status == (interrupt ? 130 : 143));
+  CHECK(outcome.out.empty());
+  CHECK(has(outcome.err, "interrupted"));
+  CHECK_FALSE(fs::exists(temp / "report.json"));
+  CHECK_FALSE(fs::exists(temp / "report.json.tmp"));
+}
+
+TEST_CASE("dsn replay: a bar on a terminal, plain lines in a pipe, nothing when quiet") {
+  const TempFolder temp;
+  const std::string trace = write_trace(temp, trace_of(2));
+  const Outcome terminal = dsn_tool({"replay", trace}, {.terminal = true});
+  CHECK(terminal.status == 0);
+  CHECK(has(terminal.err, "["));
+  CHECK(has(terminal.err, "\r"));
+  const Outcome piped = dsn_tool({"replay", trace});
+  CHECK_FALSE(has(piped.err, "\r"));
+  CHECK_FALSE(has(piped.err, "%"));
+  CHECK(lines_of(piped.err).size() <= 5);
+  CHECK(dsn_tool({"replay", trace, "--quiet"}).err.empty());
+  CHECK(terminal.out == piped.out);
+}
