@@ -154,6 +154,10 @@ TEST_CASE(
   for (int threads = 1; threads <= static_cast<int>(kMaxPlacements) + 1; ++threads)
     add_row(many, 0, {"cpu", threads, 0, 1}, 1e-3);
   message_of(family_of({0.9}), many, plain_platform(), ErrorCode::bad_input);
+  Platform crowd = plain_platform();
+  for (std::size_t i = 0; i < kMaxClusters; ++i)
+    crowd.clusters.push_back(cluster_of("c" + std::to_string(i), 1, {0.0}));
+  message_of(family_of({0.9}), plain_lut({1e-3}), crowd, ErrorCode::bad_input);
 }
 
 TEST_CASE("CostTable: energy from busy and idle power counts the cores in use") {

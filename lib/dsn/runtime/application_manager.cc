@@ -13,8 +13,12 @@ constexpr double kEaseTo = 0.9;         // what follows a miss has at most this 
 constexpr double kRateMargin = 0.95;    // of a period may be spent computing: more, and a queue never empties
 constexpr double kTargetChange = 0.02;  // beyond it, what was kept or missed says nothing any more
 constexpr double kStartMargin = 1.05;   // on the expected latency of an inference that starts late
-constexpr double kFloorMissWeight = 0.005;  // of one inference in that rate: about the last two hundred
-constexpr double kLeastBudget = -1;         // a failed climb may cost several misses, but not the next minute
+constexpr double kFloorMissWeight = 0.003;  // of one inference in their share: about the last three hundred
+constexpr double kBlameless = 0.1;          // misses that a step up may meet by chance while it is watched
+constexpr double kEaseFaster = 0.7;         // a miss soon after easing: more at once
+constexpr double kEaseMost = 0.4;
+constexpr double kLoaded = 0.5;      // cores that others keep busy: a fair share may be half a core
+constexpr double kLeastBudget = -1;  // a failed climb may cost several misses, but not the next minute
 constexpr double kLeastEarning =
     0.1;  // of the misses allowed, whatever the floor misses: never stuck for ever
 
@@ -40,7 +44,6 @@ void ApplicationManager::take_up(const AppView& app, std::span<const ClusterView
   if (!same_model || app.probability != app_.probability) {
     p_ = std::clamp(app.probability, 0.5, 0.9999);
     quantile_ = normal_quantile(p_);
-    probation_length_ = static_cast<int>(std::clamp(1 / (1 - p_), 20.0, 200.0));
   }
   app_ = app;
   fastest_s_ = std::numeric_limits<double>::infinity();
@@ -79,29 +82,41 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   const int shift = slowdown_[cluster_of(done.placement)].observe(
       done.done_s - done.start_s, app.costs->latency(done.level, done.placement, done.opp),
       app.costs->spread(done.level, done.placement, done.opp));
-  if (shift < 0) {
+  if (shift < 0 && now_s_ >= forgiven_s_ + options_.evidence.max_backoff_s) {
     // Load that slowed this level has gone: what failed under it says nothing any more.
+    forgiven_s_ = now_s_;
     evidence_.forgive();
     budget_ = std::max(budget_, 1.0);
   }
-  // An inference that had to wait for the one before pays for that one's lateness; but where both ran under
-  // the present setting, it is this setting that does not keep up.
-  if (done.scheduled_s >= last_done_s_) chain_s_ = done.scheduled_s;
-  const double own_s = done.done_s - std::max(done.scheduled_s, last_done_s_);
-  const bool inherited = chain_s_ < since_s_ && own_s <= done.target_s;
-  last_done_s_ = done.done_s;
+  const bool blameless = inherited(done);
   const bool late = done.done_s - done.scheduled_s > done.target_s;
-  const bool floor_missed = late && !inherited && at_floor(running_);
-  floor_misses_ += kFloorMissWeight * ((floor_missed ? 1.0 : 0.0) - floor_misses_);
+  if (at_floor(running_) && !blameless)
+    floor_misses_ += kFloorMissWeight * ((late ? 1.0 : 0.0) - floor_misses_);
   const double allowed = 1 - p_;
   budget_ = std::min(
       options_.budget_most,
       budget_ + std::clamp(allowed - floor_misses_, kLeastEarning * allowed, options_.probe_share * allowed));
   if (late) {
-    missed(inherited);
+    missed(blameless);
   } else {
     kept();
   }
+}
+
+// An inference that had to wait for the one before pays for that one's lateness; but where both ran under the
+// present setting, it is this setting that does not keep up.
+bool ApplicationManager::inherited(const Completion& done) noexcept {
+  if (done.scheduled_s >= last_done_s_) chain_s_ = done.scheduled_s;
+  const double own_s = done.done_s - std::max(done.scheduled_s, last_done_s_);
+  last_done_s_ = done.done_s;
+  return chain_s_ < since_s_ && own_s <= done.target_s;
+}
+
+// Inferences after a step up in which a miss speaks against it: as many as keep one miss at the asked
+// probability, but not so many that a miss would be likely whatever the setting.
+int ApplicationManager::probation() const noexcept {
+  const double asked = std::clamp(1 / (1 - p_), 20.0, 200.0);
+  return static_cast<int>(std::clamp(kBlameless / std::max(floor_misses_, 1e-6), 10.0, asked));
 }
 
 void ApplicationManager::missed(bool inherited) noexcept {
@@ -115,7 +130,9 @@ void ApplicationManager::missed(bool inherited) noexcept {
     probation_ = 0;
     failing_ = true;
   }
-  must_ease_ = !at_floor(running_);
+  if (at_floor(running_)) return;
+  must_ease_ = true;
+  ease_to_ = settled() ? kEaseTo : std::max(ease_to_ * kEaseFaster, kEaseMost);
 }
 
 void ApplicationManager::kept() noexcept {
@@ -170,12 +187,16 @@ double ApplicationManager::lateness(const Setting& setting) const noexcept {
   const double predicted = expected + quantile_ * slowdown.sigma() * demand;
   const double of_period = app_.period_s > 0 ? expected / (kRateMargin * app_.period_s) : 0;
 
-  const Step step = present_.level < 0 ? Step::same : step_to(setting, must_ease_ ? kEaseTo : 1);
-  const bool free = fresh_ || present_.level < 0;
+  const bool first = present_.level < 0;
+  const bool free = fresh_ || first;
+  const Step step = first ? Step::same : step_to(setting, must_ease_ ? ease_to_ : 1);
   // Pre-emption costs whole scheduler ticks: what the window holds is added, not multiplied.
   const bool by_tail = !free && step != Step::easier && slowdown.tail_known();
-  bool open = (by_tail ? expected + tail_s_[c] : predicted) <= app_.target_s && of_period <= 1;
   const bool floor = demand <= fastest_s_ * (1 + kSameDemand);
+  // Nothing measured yet, on a loaded machine: descending costs a miss per step, climbing does not.
+  const double share = first && !floor && others_load_[c] > kLoaded ? 2 : 1;
+  bool open =
+      (by_tail ? expected + tail_s_[c] : share * predicted) <= app_.target_s && share * of_period <= 1;
   open = open && (floor || demand < ceiling_s_[static_cast<std::size_t>(setting.placement)]);
   if (!free && step != Step::easier && must_ease_) open = false;
   if (!free && step == Step::harder)
@@ -194,7 +215,8 @@ void ApplicationManager::commit(const Setting& setting) noexcept {
   if (present_.level >= 0) {
     switch (step_to(setting, 1)) {
       case Step::harder:
-        probation_ = probation_length_;
+        probation_ = probation();
+        ease_to_ = kEaseTo;
         break;
       case Step::easier:
         probation_ = 0;

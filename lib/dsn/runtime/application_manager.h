@@ -78,6 +78,8 @@ class ApplicationManager {
   [[nodiscard]] std::size_t cluster_of(int placement) const noexcept;
   [[nodiscard]] bool at_floor(const Setting& setting) const noexcept;
   void take_up(const AppView& app, std::span<const ClusterView> clusters) noexcept;
+  [[nodiscard]] bool inherited(const Completion& done) noexcept;
+  [[nodiscard]] int probation() const noexcept;
   void missed(bool inherited) noexcept;
   void kept() noexcept;
 
@@ -100,11 +102,12 @@ class ApplicationManager {
   int inferences_since_ = 0;  //
   bool fresh_ = true;         // nothing is known about the target: go where the prediction says
   bool must_ease_ = false;    // the present setting missed
+  double ease_to_ = 1;        // part of its demand that what follows may have at most
   int probation_ = 0;         // inferences left in which a miss speaks against the last step up
-  int probation_length_ = 100;
-  bool failing_ = false;  // a failed climb is not over: what queued behind it is late too
+  bool failing_ = false;      // a failed climb is not over: what queued behind it is late too
   double budget_ = 0;
-  double floor_misses_ = 0;  // rate of misses that no setting would have prevented
+  double floor_misses_ = 0;   // rate of misses that no setting would have prevented
+  double forgiven_s_ = -1e9;  // when failures were last forgotten because the machine had become faster
   double last_done_s_ = -1;
   double chain_s_ = 0;  // when the last inference that had not to wait for another was scheduled
 };

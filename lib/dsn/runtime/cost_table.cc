@@ -192,6 +192,10 @@ bool CostTable::add_placement(const Family& family, const Lut& lut, const Platfo
 
 CostTable::CostTable(const Family& family, const Lut& lut, const Platform& platform, int threads) {
   if (family.levels.empty()) throw Error(ErrorCode::bad_input, "the family has no levels");
+  if (platform.clusters.size() > kMaxClusters) {
+    throw Error(ErrorCode::bad_input, fmt::format("platform \"{}\" has {} clusters, expected at most {}",
+                                                  platform.name, platform.clusters.size(), kMaxClusters));
+  }
   for (const Level& level : family.levels) accuracy_.push_back(level.accuracy);
 
   std::string missing, measured;

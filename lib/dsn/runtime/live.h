@@ -47,7 +47,7 @@ struct LiveParts {
   FrameSource& frames;
   const Preprocessing& preprocessing;
   const CostTable& costs;
-  const Platform& platform;  // that the costs are of
+  const Platform& platform;  // that the costs were made for
   Policy& policy;
   FrequencyControl* frequencies = nullptr;  // none: frequencies are not touched
   LoadMonitor* load = nullptr;

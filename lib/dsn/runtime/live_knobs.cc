@@ -19,10 +19,6 @@ constexpr double kFrequencyInterval = 0.05;
 LiveKnobs::LiveKnobs(const LiveParts& parts, const LiveOptions& options, Job& job)
     : parts_(parts), job_(job) {
   const std::vector<Cluster>& clusters = parts.platform.clusters;
-  if (clusters.size() > kMaxClusters) {
-    throw Error(ErrorCode::bad_input, fmt::format("platform \"{}\" has {} clusters, expected at most {}",
-                                                  parts.platform.name, clusters.size(), kMaxClusters));
-  }
   views_.resize(clusters.size());
   state_.resize(clusters.size());
   for (std::size_t c = 0; c < clusters.size(); ++c) {
@@ -34,6 +30,7 @@ LiveKnobs::LiveKnobs(const LiveParts& parts, const LiveOptions& options, Job& jo
   several_cpu_clusters_ = std::count_if(clusters.begin(), clusters.end(), [](const Cluster& cluster) {
                             return cluster.kind == ClusterKind::cpu;
                           }) > 1;
+  if (parts.load != nullptr) parts.load->poll(parts.clock.now_s());  // until the run begins there is a rate
 }
 
 LiveKnobs::~LiveKnobs() {
@@ -67,7 +64,7 @@ void LiveKnobs::show_opp(std::size_t cluster, int opp) noexcept {
 
 void LiveKnobs::poll(double now_s) noexcept {
   if (parts_.load != nullptr) {
-    parts_.load->poll(now_s);
+    parts_.load->poll(parts_.clock.now_s());
     for (std::size_t c = 0; c < views_.size(); ++c) views_[c].others_load = parts_.load->others_load(c);
   }
   if (parts_.frequencies == nullptr || (read_s_ >= 0 && now_s - read_s_ < kFrequencyInterval)) return;

@@ -14,6 +14,7 @@ namespace dsn {
 namespace {
 
 constexpr double kInterval = 0.25;   // the kernel counts in ticks of up to 10 ms: 4 % of this
+constexpr double kFirst = 0.05;      // better a rough figure than none before the first decision
 constexpr double kSaturated = 0.05;  // of the cores idle, or less
 constexpr double kOthers = 0.1;      // cores: below, a saturated cluster is saturated by ourselves
 
@@ -64,10 +65,13 @@ class ProcStatMonitor final : public LoadMonitor {
   }
 
   void poll(double now_s) noexcept override {
-    if (file_ < 0 || (read_s_ >= 0 && now_s - read_s_ < kInterval)) return;
+    if (file_ < 0 || (read_s_ >= 0 && now_s - read_s_ < (known_ ? kInterval : kFirst))) return;
     const double own_s = process_cpu_s();
     if (!read_times()) return;
-    if (read_s_ >= 0) update(now_s - read_s_, own_s - own_s_);
+    if (read_s_ >= 0) {
+      update(now_s - read_s_, own_s - own_s_);
+      known_ = true;
+    }
     before_ = now_;  // same size: copies in place
     read_s_ = now_s;
     own_s_ = own_s;
@@ -122,6 +126,7 @@ class ProcStatMonitor final : public LoadMonitor {
   std::vector<CpuTimes> before_, now_;
   std::vector<char> text_;
   int file_ = -1;
+  bool known_ = false;
   double ticks_per_s_ = 100, read_s_ = -1, own_s_ = 0;
 };
 

@@ -21,9 +21,9 @@ class LoadMonitor {
   [[nodiscard]] virtual double others_load(std::size_t cluster) const noexcept = 0;
 };
 
-// From the kernel's per-CPU times (proc_stat(5)) over a quarter of a second, less this process's own. Of a
-// machine where that file cannot be read, of GPUs, and of one CPU cluster among several, the load is unknown.
-// thread-bound.
+// From the kernel's per-CPU times (proc_stat(5)) over a quarter of a second (the first time, a twentieth),
+// less this process's own. Of a machine where that file cannot be read, of GPUs, and of one CPU cluster among
+// several, the load is unknown. thread-bound.
 [[nodiscard]] std::unique_ptr<LoadMonitor> make_load_monitor(const Platform& platform,
                                                              const fs::path& root = {});
 

@@ -38,8 +38,8 @@ class CostTable {
   // filled from T(f) = A/f + B fitted to those that were (two or more), and are then marked modelled. A
   // placement measured at one frequency, known or not, has one OPP, which stands for "as the governor ran
   // it": its frequency is no knob of ours. Throws Error{not_found}, naming level and point, when no placement
-  // has all levels; Error{bad_input} for a family without levels, or more placements or OPPs than a policy
-  // can hold.
+  // has all levels; Error{bad_input} for a family without levels, or more clusters, placements or OPPs than a
+  // policy can hold.
   CostTable(const Family& family, const Lut& lut, const Platform& platform, int threads = 0);
 
   [[nodiscard]] int levels() const noexcept { return static_cast<int>(accuracy_.size()); }
