@@ -68,12 +68,12 @@ rm -f "$folder"/runs/*.json
 run() {
   local policy=$2
   if [ "$policy" != dsn ]; then policy=static:$policy; fi
-  "$dsn" run "$folder/bundle" --input "$data" --target-latency "$target" --fps "$fps" --policy "$policy" --threads "$threads" \
+  "$dsn" run "$folder/bundle" --input "$data" --target-latency "$target" --fps "$fps" --overrun queue --policy "$policy" --threads "$threads" \
     --seed "$seed" --duration "${4}s" --log "$folder/runs/$1.$2.$3.jsonl" --out "$folder/runs/$1.$2.$3.json" --quiet >/dev/null
   printf '  %-8s %-16s done\n' "$1" "$policy"
 }
 
-step "run: a frame every $target, each to be ready before the next; alone"
+step "run: $fps frames a second, each to be ready $target after it came; alone"
 for policy in dsn largest smallest; do run alone "$policy" 1 "$seconds_alone"; done
 
 step "run: the same beside stress-ng on all cores"
@@ -94,7 +94,7 @@ cat <<NEXT
 Everything is in $folder:
   lut.json  family.json  bundle/  runs/*.jsonl (a line per frame)  replay.json
 Next, try
-  $dsn run $folder/bundle --input $data --target-latency $target --duration 30s     # start your own load meanwhile
+  $dsn run $folder/bundle --input $data --target-latency $target --fps $fps --overrun queue --duration 30s   # start your own load meanwhile
   $dsn run $folder/bundle --input camera:0 --target-latency 20ms --fps 30
   $dsn train --data $data --epochs 2 --out my.safetensors
   $dsn replay $trace --policy dsn,static:smallest,schedutil --json

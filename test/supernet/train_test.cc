@@ -90,6 +90,23 @@ TEST_CASE("train_supernet: interrupted and resumed equals never interrupted, bit
   CHECK(Checkpoint::open(parts).weights_sha256 == Checkpoint::open(whole).weights_sha256);
 }
 
+TEST_CASE("train_supernet: stopped after an epoch it writes a checkpoint, and resumed it ends as if never stopped") {
+  const Folder folder;
+  const StripeDataset train(200, 1, "stripes/train"), val(60, 2, "stripes/val");
+  TrainOptions options = quick();
+  options.epochs = 3;
+  const fs::path whole = folder.path / "whole.safetensors", parts = folder.path / "parts.safetensors";
+  train_supernet(info(), train, val, options, {whole, {}, false}, silent_job());
+  options.stop_after = 2;
+  train_supernet(info(), train, val, options, {parts, {}, false}, silent_job());
+  CHECK(Checkpoint::open(parts).info.record["train"]["epochs_done"] == 2);
+  CHECK(fs::exists(parts.string() + ".state"));
+  options.stop_after = 0;
+  train_supernet(info(), train, val, options, {parts, {}, true}, silent_job());
+  CHECK(Checkpoint::open(parts).weights_sha256 == Checkpoint::open(whole).weights_sha256);
+  CHECK_FALSE(fs::exists(parts.string() + ".state"));
+}
+
 TEST_CASE("train_supernet: a state of other options, a missing one and a truncated one are refused") {
   const Folder folder;
   const StripeDataset train(100, 1, "stripes/train"), val(30, 2, "stripes/val");

@@ -22,7 +22,7 @@ namespace {
 
 struct Flags {
   std::string supernet, data, lut, point, platform, engine = "auto", out;
-  std::size_t calib_images = 2000, val_images = 1000, val_count = 5000;
+  std::size_t calib_images = 2000, val_images = 2500, val_count = 5000;
   int threads = 1;
   bool no_measure = false, resume = false;
   SearchOptions options;

@@ -100,7 +100,7 @@ void add_recipe(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group(group);
-  app.add_option("--stop-after", o.stop_after, "End after so many epochs of the schedule; 0: all")
+  app.add_option("--stop-after", o.stop_after, "End after so many epochs of the schedule; --resume goes on from there; 0: all")
       ->check(in_range(0, 100000))
       ->capture_default_str()
       ->group(group);
@@ -175,9 +175,6 @@ Command add_train(CLI::App& root, CommonFlags& common) {
       ->required();
   add_path(app, "--curve", flags->curve, "Learning curve, a line of JSON per epoch")->type_name("FILE");
   app.add_flag("--resume", flags->resume, "Continue an interrupted training");
-  app.add_option("--stop-after", flags->options.stop_after,
-                 "End after so many epochs of the schedule; --resume goes on from there")
-      ->check(CLI::Range(1, 100000));
   app.add_option("--evaluate-every", flags->options.evaluate_every, "Epochs between evaluations")
       ->check(in_range(1, 100000))
       ->capture_default_str();

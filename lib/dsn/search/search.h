@@ -30,7 +30,7 @@ struct SearchOptions {
   int samples = 28;                     // evaluated before the first fit
   int rounds = 2;                       // of: fit, evolve, evaluate points of the predicted front
   int per_round = 10;                   // evaluated in each
-  int finalists = 12;                   // of the evaluated front, evaluated again with `final`
+  int finalists = 16;                   // of the evaluated front, evaluated again with `final`
   std::optional<double> max_latency_s;  // predicted from the LUT
   std::optional<double> min_accuracy;
   double noise = 0.05;  // levels closer in latency than this (relative) are one level

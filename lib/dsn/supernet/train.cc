@@ -73,13 +73,17 @@ class Trainer {
     if (files_.resume) load_state();
     const auto start = Clock::now();
     job_.begin("train", static_cast<double>(options_.epochs) * static_cast<double>(steps_per_epoch_));
-    for (; epoch_ < options_.epochs; ++epoch_, step_ = 0) run_epoch();
+    for (; epoch_ < last_epoch(); ++epoch_, step_ = 0) run_epoch();
     job_.end();
     elapsed_s_ += seconds_since(start);
     finish();
   }
 
  private:
+  [[nodiscard]] int last_epoch() const {
+    return options_.stop_after > 0 ? std::min(options_.stop_after, options_.epochs) : options_.epochs;
+  }
+
   void run_epoch() {
     const auto start = Clock::now();
     const std::size_t first_step = step_;
@@ -110,7 +114,7 @@ class Trainer {
     row.loss_smallest = loss_.smallest / loss_.steps;
     row.images_per_s =
         static_cast<double>((steps_per_epoch_ - first_step) * options_.batch) / seconds_since(start);
-    if (row.epoch % options_.evaluate_every == 0 || row.epoch == options_.epochs) {
+    if (row.epoch % options_.evaluate_every == 0 || row.epoch == last_epoch()) {
       const auto results = evaluate_ends(val_);
       row.accuracy_largest = results[0].accuracy;
       row.accuracy_smallest = results[1].accuracy;
@@ -221,7 +225,7 @@ class Trainer {
     }
     info_.record = {
         {"options", dsn::to_json(options_)},
-        {"train", {{"data", train_.name()}, {"images", train_.size()}, {"elapsed_s", elapsed_s_}}},
+        {"train", {{"data", train_.name()}, {"epochs_done", epoch_}, {"images", train_.size()}, {"elapsed_s", elapsed_s_}}},
         {"validation",
          {{"data", val_.name()},
           {"images", val_.size()},
@@ -231,7 +235,7 @@ class Trainer {
         {"curve", curve_},
         {"context", host_context()}};
     write_checkpoint(files_.out, info_, averaged_.tensor_views());
-    fs::remove(state_path_);
+    if (epoch_ >= options_.epochs) fs::remove(state_path_);
   }
 
   void write_curve() const {

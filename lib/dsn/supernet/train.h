@@ -36,6 +36,7 @@ struct TrainOptions {
   // (equally good) weights.
   int workers = 1;
   // Cost
+  int stop_after = 0;      // end after so many epochs of the schedule, as if it were done; 0: all. --resume goes on from there
   int evaluate_every = 1;  // epochs between evaluations on the validation split
 };
 
