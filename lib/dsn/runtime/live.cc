@@ -153,9 +153,9 @@ class LiveLoop {
 
   // False when a stop was asked for meanwhile.
   [[nodiscard]] bool wait_until(double time_s) {
-    for (double present_s = now(); present_s < time_s; present_s = now()) {
+    while (now() < time_s) {
       if (job_.stop_requested()) return false;
-      parts_.clock.sleep_until(start_s_ + std::min(time_s, present_s + kStopInterval));
+      parts_.clock.sleep_until(start_s_ + std::min(time_s, now() + kStopInterval));
     }
     return true;
   }

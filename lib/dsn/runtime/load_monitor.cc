@@ -46,13 +46,13 @@ class ProcStatMonitor final : public LoadMonitor {
   ProcStatMonitor(const Platform& platform, const fs::path& root) : clusters_(platform.clusters.size()) {
     // On which of several clusters our own time was spent is not known, so neither is the others'.
     if (std::count_if(platform.clusters.begin(), platform.clusters.end(), is_cpu) != 1) return;
-    int last_cpu = -1;
+    std::size_t cpus = 0;
     for (std::size_t c = 0; c < platform.clusters.size(); ++c) {
       if (!is_cpu(platform.clusters[c])) continue;
       clusters_[c].cpus = platform.clusters[c].cpus;
-      for (const int cpu : clusters_[c].cpus) last_cpu = std::max(last_cpu, cpu);
+      for (const int cpu : clusters_[c].cpus) cpus = std::max(cpus, static_cast<std::size_t>(cpu) + 1);
     }
-    before_.resize(static_cast<std::size_t>(last_cpu + 1));
+    before_.resize(cpus);
     now_ = before_;
     text_.resize(256 * (before_.size() + 1));
     file_ = open((root.empty() ? fs::path("/proc/stat") : root / "proc/stat").c_str(), O_RDONLY | O_CLOEXEC);

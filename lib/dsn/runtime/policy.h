@@ -84,7 +84,8 @@ class CostTable {
   [[nodiscard]] const Cell& cell(int level, int placement, int opp) const noexcept {
     const Grid& grid = grids_[static_cast<std::size_t>(placement)];
     const int at = opp < grid.opps ? (opp < 0 ? 0 : opp) : grid.opps - 1;
-    return grid.cells[static_cast<std::size_t>(level * grid.opps + at)];
+    return grid.cells[static_cast<std::size_t>(level) * static_cast<std::size_t>(grid.opps) +
+                      static_cast<std::size_t>(at)];
   }
   [[nodiscard]] bool add_placement(const Family& family, const Lut& lut, const Platform& platform,
                                    const Placement& placement, std::string& missing);
