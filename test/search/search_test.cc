@@ -126,7 +126,7 @@ TEST_CASE("run_search: every level was really evaluated, with care, and carries 
   }
   CHECK(result.evaluations == static_cast<int>(bench.quick.size()));
   CHECK(result.final_evaluations == static_cast<int>(bench.careful.size()));
-  CHECK(result.evaluations + result.final_evaluations <= 28 + 2 * 10 + 12);
+  CHECK(result.evaluations + result.final_evaluations <= 28 + 2 * 10 + 16);
   std::sort(bench.quick.begin(), bench.quick.end(), dsn::ConfigLess());
   CHECK(std::adjacent_find(bench.quick.begin(), bench.quick.end()) == bench.quick.end());
 }
@@ -279,7 +279,7 @@ TEST_CASE("run_search: options out of range are refused") {
   Bench bench;
   bench.options.levels = 0;
   CHECK(code_of([&] { bench.run(); }, "levels") == ErrorCode::bad_usage);
-  bench.options.levels = 13;
+  bench.options.levels = 17;
   CHECK(code_of([&] { bench.run(); }, "finalists") == ErrorCode::bad_usage);
 }
 

@@ -49,6 +49,9 @@ int work(int argc, char** argv) {
   root.set_version_flag("--version", version_text);
   root.get_formatter()->column_width(34);
 
+  root.option_defaults()
+      ->take_last();  // the last of a repeated flag counts, as scripts that add to others' flags expect
+
   CommonFlags common;
   const std::vector<Command> commands{
       add_train(root, common), add_profile(root, common), add_search(root, common),  add_export(root, common),

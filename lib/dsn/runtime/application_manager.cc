@@ -17,8 +17,9 @@ constexpr double kFloorMissWeight = 0.003;  // of one inference in their share: 
 constexpr double kBlameless = 0.1;          // misses that a step up may meet by chance while it is watched
 constexpr double kEaseFaster = 0.7;         // a miss soon after easing: more at once
 constexpr double kEaseMost = 0.4;
-constexpr double kLoaded = 0.5;      // cores that others keep busy: a fair share may be half a core
-constexpr double kCatchUp = 0.25;   // of the target may be spent waiting before a queue is drained at the fastest level
+constexpr double kLoaded = 0.5;  // cores that others keep busy: a fair share may be half a core
+constexpr double kCatchUp =
+    0.25;  // of the target may be spent waiting before a queue is drained at the fastest level
 constexpr double kLeastBudget = -1;  // a failed climb may cost several misses, but not the next minute
 constexpr double kLeastEarning =
     0.1;  // of the misses allowed, whatever the floor misses: never stuck for ever
@@ -241,9 +242,10 @@ int ApplicationManager::start(double waited_s) noexcept {
     const double spread = app_.costs->spread(level, present_.placement, present_.opp);
     return expected_s(setting) * (kStartMargin + 2 * spread) <= left_s;
   };
-  // A queue that has grown to this is drained at once: each frame behind it inherits the wait, so one that merely fits leaves the next
-  // no room, and a single pre-emption then costs a burst of deadlines.
-  const bool behind = waited_s > kCatchUp * app_.target_s;
+  // A queue that has grown to this is drained at once: each frame behind it inherits the wait, so one that
+  // merely fits leaves the next no room, and a single pre-emption then costs a burst of deadlines. Without a
+  // rate of arrivals there is no queue.
+  const bool behind = app_.period_s > 0 && waited_s > kCatchUp * app_.target_s;
   if (!behind && (waited_s <= 0 || fits(present_.level))) return present_.level;
   int best = -1, fastest = present_.level;
   for (int level = 0; level < app_.costs->levels(); ++level) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsn/supernet/supernet.h"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -38,6 +39,13 @@ torch::Tensor as_tensor(const std::vector<float>& values) {
   return torch::from_blob(const_cast<float*>(values.data()), {static_cast<std::int64_t>(values.size())},
                           torch::kFloat32)
       .clone();
+}
+
+// 0 with probability `rate`, else 1 / (1 - rate), from a generator of its own.
+torch::Tensor keep_mask(const torch::Tensor& like, double rate, std::uint64_t seed) {
+  const at::Generator generator = at::detail::createCPUGenerator(seed);
+  const torch::Tensor mask = torch::empty(like.sizes()).bernoulli_(1.0 - rate, generator).div_(1.0 - rate);
+  return mask.to(like.device());
 }
 
 std::vector<float> as_vector(const torch::Tensor& tensor) {
@@ -112,7 +120,8 @@ struct Supernet::Pass {
     return unit.residual ? x + input : x;
   }
 
-  torch::Tensor run(torch::Tensor x, const Network& network, double dropout) const {
+  torch::Tensor run(torch::Tensor x, const Network& network, double dropout,
+                    std::uint64_t dropout_seed) const {
     for (const Unit& unit : network.units) {
       switch (unit.kind) {
         case UnitKind::stem:
@@ -132,7 +141,7 @@ struct Supernet::Pass {
           break;
         case UnitKind::classifier:
           x = unit.in_size > 1 ? x.mean({2, 3}) : x.flatten(1);
-          if (dropout > 0) x = torch::dropout(x, dropout, true);
+          if (dropout > 0) x = x * keep_mask(x, dropout, dropout_seed);
           x = torch::linear(x, weight("classifier.weight"), weight("classifier.bias"));
           break;
       }
@@ -264,8 +273,8 @@ torch::Tensor Supernet::depthwise_weight(int block, int channels, int kernel) co
 }
 
 torch::Tensor Supernet::forward(const torch::Tensor& x, const SubnetConfig& config, BnMode mode,
-                                const BnTensorMap* stats, double dropout) {
-  return Pass{*this, mode, stats, nullptr}.run(x, make_network(space_, config), dropout);
+                                const BnTensorMap* stats, double dropout, std::uint64_t dropout_seed) {
+  return Pass{*this, mode, stats, nullptr}.run(x, make_network(space_, config), dropout, dropout_seed);
 }
 
 BnTensorMap Supernet::calibrate(const std::vector<torch::Tensor>& batches, const SubnetConfig& config) {
@@ -275,7 +284,7 @@ BnTensorMap Supernet::calibrate(const std::vector<torch::Tensor>& batches, const
   double images = 0;
   for (const torch::Tensor& batch : batches) {
     BnTensorMap one;
-    Pass{*this, BnMode::batch, nullptr, &one}.run(batch, network, 0.0);
+    Pass{*this, BnMode::batch, nullptr, &one}.run(batch, network, 0.0, 0);
     const auto n = static_cast<double>(batch.size(0));
     for (auto& [name, stats] : one) {
       BnTensors& total = sum[name];

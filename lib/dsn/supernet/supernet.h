@@ -57,7 +57,8 @@ class Supernet {
   // config.r (any R fits the weights); returns logits float32 [N, classes]. `stats` (BnMode::stored only):
   // statistics of this very sub-network. dropout: rate before the classifier.
   [[nodiscard]] torch::Tensor forward(const torch::Tensor& x, const SubnetConfig& config, BnMode mode,
-                                      const BnTensorMap* stats = nullptr, double dropout = 0.0);
+                                      const BnTensorMap* stats = nullptr, double dropout = 0.0,
+                                      std::uint64_t dropout_seed = 0);
 
   // Statistics of `config` over `batches` ([N, C, r, r] each): average of the batches' means and biased
   // variances weighted by size, as Once-for-All's set_running_statistics does. Does not change the

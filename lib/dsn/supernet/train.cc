@@ -135,10 +135,11 @@ class Trainer {
   };
 
   // Forward and backward of one worker's part of a batch.
-  StepLoss worker_step(Supernet& net, const Batch& batch, const std::vector<SubnetConfig>& students) const {
+  StepLoss worker_step(Supernet& net, const Batch& batch, const std::vector<SubnetConfig>& students,
+                       std::uint64_t dropout_seed) const {
     const double share = 1.0 / options_.workers;
-    const torch::Tensor logits =
-        net.forward(batch.images, info_.space.largest(), BnMode::batch_update, nullptr, options_.dropout);
+    const torch::Tensor logits = net.forward(batch.images, info_.space.largest(), BnMode::batch_update,
+                                             nullptr, options_.dropout, dropout_seed);
     const torch::Tensor loss = torch::nn::functional::cross_entropy(
         logits, batch.labels,
         torch::nn::functional::CrossEntropyFuncOptions().label_smoothing(options_.label_smoothing));
@@ -156,6 +157,7 @@ class Trainer {
 
   void train_step(const Batch& batch) {
     Rng rng = Rng::stream(options_.seed, fmt::format("subnets/{}/{}", epoch_, step_));
+    const std::uint64_t dropout_seed = rng();
     std::vector<SubnetConfig> students{info_.space.smallest()};
     for (int i = 0; i < options_.random_subnets; ++i) students.push_back(info_.space.sample(rng));
 
@@ -165,7 +167,8 @@ class Trainer {
       const Batch mine{batch.images.narrow(0, worker * part, part),
                        batch.labels.narrow(0, worker * part, part)};
       losses[static_cast<std::size_t>(worker)] =
-          worker_step(replicas_[static_cast<std::size_t>(worker)], mine, students);
+          worker_step(replicas_[static_cast<std::size_t>(worker)], mine, students,
+                      dropout_seed + static_cast<std::uint64_t>(worker));
     });
     double largest = 0;
     for (const StepLoss& l : losses) {
@@ -223,17 +226,20 @@ class Trainer {
       averaged_.buffers().at(name + ".running_mean").copy_(stats.mean);
       averaged_.buffers().at(name + ".running_var").copy_(stats.variance);
     }
-    info_.record = {
-        {"options", dsn::to_json(options_)},
-        {"train", {{"data", train_.name()}, {"epochs_done", epoch_}, {"images", train_.size()}, {"elapsed_s", elapsed_s_}}},
-        {"validation",
-         {{"data", val_.name()},
-          {"images", val_.size()},
-          {"origin", "measured"},
-          {"accuracy_largest", ends[0].accuracy},
-          {"accuracy_smallest", ends[1].accuracy}}},
-        {"curve", curve_},
-        {"context", host_context()}};
+    info_.record = {{"options", dsn::to_json(options_)},
+                    {"train",
+                     {{"data", train_.name()},
+                      {"epochs_done", epoch_},
+                      {"images", train_.size()},
+                      {"elapsed_s", elapsed_s_}}},
+                    {"validation",
+                     {{"data", val_.name()},
+                      {"images", val_.size()},
+                      {"origin", "measured"},
+                      {"accuracy_largest", ends[0].accuracy},
+                      {"accuracy_smallest", ends[1].accuracy}}},
+                    {"curve", curve_},
+                    {"context", host_context()}};
     write_checkpoint(files_.out, info_, averaged_.tensor_views());
     if (epoch_ >= options_.epochs) fs::remove(state_path_);
   }
