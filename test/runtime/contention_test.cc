@@ -39,6 +39,7 @@ struct Scenario {
   double accident = 0;
   std::uint64_t seed = 1;
   bool monitor = false;
+  Overrun overrun = Overrun::skip;
 };
 
 struct Outcome {
@@ -72,6 +73,7 @@ Outcome run(const Scenario& scenario, const std::string& policy_name = "dsn") {
   options.target_s = scenario.target_s;
   options.period_s = scenario.period_s;
   options.duration_s = scenario.duration_s;
+  options.overrun = scenario.overrun;
   options.warmup = 0;
   std::vector<LiveRecord> records;
   LoadMonitor* load = scenario.monitor ? &monitor : nullptr;
@@ -143,6 +145,25 @@ TEST_CASE("dsn in closed loop beside a hog: climbs although its ratios look bad,
   const Outcome outcome = run(scenario);
   CHECK(*outcome.summary.met_share() >= 0.985);
   CHECK(*outcome.summary.expected_accuracy() > kAccuracies[0]);
+}
+
+TEST_CASE(
+    "dsn with a queue beside a hog: a queue is drained before it costs deadlines, and does not become a "
+    "habit") {
+  for (const double periods : {1.5, 2.0, 4.0}) {
+    CAPTURE(periods);
+    Scenario scenario;
+    scenario.phases = kHog;
+    scenario.overrun = Overrun::queue;
+    scenario.period_s = kLatencies[5] / 0.75;  // alone the largest level keeps up
+    scenario.target_s = periods * scenario.period_s;
+    scenario.accident = 0.001;
+    const Outcome outcome = run(scenario);
+    CHECK(*outcome.summary.met_share() >= 0.99);
+    CHECK(*outcome.summary.expected_accuracy() > kAccuracies[2]);
+    CHECK(outcome.summary.switches < outcome.summary.completed / 3);
+    CHECK(*run(scenario, "static:largest").summary.met_share() < 0.1);
+  }
 }
 
 TEST_CASE("dsn under a slowdown of everything: the level that fits, and nothing tried in vain for long") {

@@ -48,6 +48,7 @@ void restrict_placements(const TraceApp& app, const Trace& trace, const Platform
 
 std::vector<CostTable> cost_tables(const std::vector<AppModel>& models, const Platform& platform) {
   std::vector<CostTable> tables;
+  tables.reserve(models.size());
   for (const AppModel& model : models) tables.emplace_back(model.family, model.lut, platform);
   return tables;
 }

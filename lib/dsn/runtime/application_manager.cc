@@ -20,6 +20,8 @@ constexpr double kEaseMost = 0.4;
 constexpr double kLoaded = 0.5;  // cores that others keep busy: a fair share may be half a core
 constexpr double kCatchUp =
     0.25;  // of the target may be spent waiting before a queue is drained at the fastest level
+constexpr double kRescueWeight = 1.0 / 32;  // of one inference in the share that starts late
+constexpr double kRescueMost = 0.2;  // of them: more, and the next lower level would do better all the time
 constexpr double kLeastBudget = -1;  // a failed climb may cost several misses, but not the next minute
 constexpr double kLeastEarning =
     0.1;  // of the misses allowed, whatever the floor misses: never stuck for ever
@@ -106,12 +108,13 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
 }
 
 // An inference that had to wait for the one before pays for that one's lateness; but where both ran under the
-// present setting, it is this setting that does not keep up.
+// present setting, or the queue has had time to drain, it is this setting that does not keep up.
 bool ApplicationManager::inherited(const Completion& done) noexcept {
   if (done.scheduled_s >= last_done_s_) chain_s_ = done.scheduled_s;
   const double own_s = done.done_s - std::max(done.scheduled_s, last_done_s_);
   last_done_s_ = done.done_s;
-  return chain_s_ < since_s_ && own_s <= done.target_s;
+  const bool draining = inferences_since_ <= options_.dwell_inferences;
+  return chain_s_ < since_s_ && draining && own_s <= done.target_s;
 }
 
 // Inferences after a step up in which a miss speaks against it: as many as keep one miss at the asked
@@ -140,6 +143,14 @@ void ApplicationManager::missed(bool inherited) noexcept {
 void ApplicationManager::kept() noexcept {
   failing_ = false;
   const double demand = demand_s(running_);
+  if (rescued_ > kRescueMost && running_ == present_ && !at_floor(running_)) {
+    // On time, but only because every fifth inference runs a faster level.
+    evidence_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);
+    evidence_.climb_failed(running_.placement, demand, now_s_);
+    must_ease_ = true;
+    ease_to_ = kEaseTo;
+    return;
+  }
   evidence_.kept(running_.placement, demand, now_s_, p_);
   if (probation_ > 0 && --probation_ == 0) evidence_.climb_held(running_.placement, demand, now_s_);
 }
@@ -231,6 +242,7 @@ void ApplicationManager::commit(const Setting& setting) noexcept {
   present_ = setting;
   since_s_ = now_s_;
   inferences_since_ = 0;
+  rescued_ = 0;
   must_ease_ = false;
 }
 
@@ -242,19 +254,23 @@ int ApplicationManager::start(double waited_s) noexcept {
     const double spread = app_.costs->spread(level, present_.placement, present_.opp);
     return expected_s(setting) * (kStartMargin + 2 * spread) <= left_s;
   };
-  // A queue that has grown to this is drained at once: each frame behind it inherits the wait, so one that
-  // merely fits leaves the next no room, and a single pre-emption then costs a burst of deadlines. Without a
-  // rate of arrivals there is no queue.
-  const bool behind = app_.period_s > 0 && waited_s > kCatchUp * app_.target_s;
-  if (!behind && (waited_s <= 0 || fits(present_.level))) return present_.level;
+  // A queue that has grown to this is drained at once: each frame behind this one inherits the wait, so a
+  // level that merely fits leaves the next no room, and a single pre-emption then costs a burst of deadlines.
+  // Where this one ends before the next arrives, there is no queue.
+  const bool behind = app_.period_s > 0 && waited_s > kCatchUp * app_.target_s &&
+                      waited_s + expected_s(present_) > app_.period_s;
+  const bool keeps = waited_s <= 0 || (!behind && fits(present_.level));
+  rescued_ += kRescueWeight * ((keeps ? 0.0 : 1.0) - rescued_);
+  if (keeps) return present_.level;
   int best = -1, fastest = present_.level;
   for (int level = 0; level < app_.costs->levels(); ++level) {
     const double demand = demand_s({level, present_.placement, present_.opp});
     if (demand < demand_s({fastest, present_.placement, present_.opp})) fastest = level;
     if (demand > demand_s(present_) || app_.costs->accuracy(level) < app_.min_accuracy || !fits(level))
       continue;
-    if (behind && best >= 0 && demand >= demand_s({best, present_.placement, present_.opp})) continue;
-    if (behind || best < 0 || app_.costs->accuracy(level) > app_.costs->accuracy(best)) best = level;
+    const bool better = best < 0 || (behind ? demand < demand_s({best, present_.placement, present_.opp})
+                                            : app_.costs->accuracy(level) > app_.costs->accuracy(best));
+    if (better) best = level;
   }
   return best >= 0 ? best : fastest;
 }
