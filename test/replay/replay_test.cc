@@ -126,6 +126,9 @@ TEST_CASE("replay: the report keeps its schema and its sums") {
   CHECK(schedutil["gpu_governor"] == "nvhost_podgov");
   CHECK(schedutil["name"] == "static:largest");
   CHECK(schedutil["clusters"][0]["governed_share"].get<double>() == Approx(1.0));
+  const Json& managed = policy_of(report, "dsn");  // sets the frequencies itself
+  CHECK(managed["cpu_governor"] == "dsn");
+  CHECK(managed["gpu_governor"] == "dsn");
   // Sanity of the physics: the highest clocks cost most power.
   CHECK(policy_of(report, "performance")["energy"]["mean_power_w"] >
         policy_of(report, "powersave:1")["energy"]["mean_power_w"]);

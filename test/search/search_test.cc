@@ -282,17 +282,3 @@ TEST_CASE("run_search: options out of range are refused") {
   bench.options.levels = 17;
   CHECK(code_of([&] { bench.run(); }, "finalists") == ErrorCode::bad_usage);
 }
-
-TEST_CASE("keep_front: a level that a faster one beats when measured is dropped, the others are renumbered") {
-  std::vector<Level> levels(4);
-  for (int i = 0; i < 4; ++i) {
-    levels[static_cast<std::size_t>(i)].id = i;
-    levels[static_cast<std::size_t>(i)].accuracy = 0.9 + 0.01 * i;
-  }
-  // Level 1 turned out slower than level 2.
-  CHECK(dsn::keep_front(levels, {1.0, 2.5, 2.0, 4.0}) == std::vector<std::size_t>{0, 2, 3});
-  REQUIRE(levels.size() == 3);
-  CHECK(levels[1].id == 1);
-  CHECK(levels[1].accuracy == doctest::Approx(0.92));
-  CHECK(code_of([&] { dsn::keep_front(levels, {1.0}); }, "1 latencies for 3 levels") == ErrorCode::bad_usage);
-}

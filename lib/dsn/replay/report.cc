@@ -25,11 +25,6 @@ std::optional<double> ratio(double part, double whole) {
   return whole > 0 ? std::optional(part / whole) : std::nullopt;
 }
 
-bool has_kind(const Platform& platform, ClusterKind kind) {
-  return std::any_of(platform.clusters.begin(), platform.clusters.end(),
-                     [&](const Cluster& c) { return c.kind == kind; });
-}
-
 // The weakest origin of what contributes: modelled numbers make the sum modelled.
 std::string_view power_origin(const Platform& platform) {
   Origin weakest = Origin::measured;
@@ -135,11 +130,17 @@ Json app_json(const Workload& workload, std::size_t a, const AppStats& stats) {
   return json;
 }
 
-Json cluster_json(const Cluster& cluster, const std::string& governor, const ClusterStats& stats,
-                  double duration_s) {
+// Who set the frequencies: the governor, or the policy where it did so itself for most of the time.
+const std::string& set_by(const PolicyRun& run, ClusterKind kind, double governed_share) {
+  if (governed_share < 0.5) return run.name;
+  return kind == ClusterKind::gpu ? run.governors.gpu : run.governors.cpu;
+}
+
+Json cluster_json(const Cluster& cluster, const PolicyRun& run, const ClusterStats& stats) {
+  const double duration_s = run.result.duration_s;
   const double cores = static_cast<double>(std::max<std::size_t>(1, cluster.cpus.size()));
   Json json = {{"name", cluster.name},
-               {"governor", governor},
+               {"governor", set_by(run, cluster.kind, stats.governed_s / duration_s)},
                {"governed_share", stats.governed_s / duration_s},
                {"busy_share", stats.busy_core_s / (cores * duration_s)},
                {"opp_switches", stats.opp_switches},
@@ -180,25 +181,29 @@ Json energy_json(const Workload& workload, const SimResult& result) {
 Json run_json(const Workload& workload, const PolicyRun& run) {
   const Platform& platform = workload.platform;
   Json json = {{"policy", run.spec}, {"name", run.name}};
-  const auto governor = [&](const char* key, ClusterKind kind, const std::string& name) {
-    if (has_kind(platform, kind)) {
-      json[key] = name;
+  const auto governor = [&](const char* key, ClusterKind kind) {
+    double governed_s = 0, total_s = 0;
+    for (std::size_t k = 0; k < platform.clusters.size(); ++k) {
+      if (platform.clusters[k].kind != kind) continue;
+      governed_s += run.result.clusters[k].governed_s;
+      total_s += run.result.duration_s;
+    }
+    if (total_s > 0) {
+      json[key] = set_by(run, kind, governed_s / total_s);
     } else {
       json[key] = nullptr;
       json[std::string(key) + "_reason"] = "the platform has no such cluster";
     }
   };
-  governor("cpu_governor", ClusterKind::cpu, run.governors.cpu);
-  governor("gpu_governor", ClusterKind::gpu, run.governors.gpu);
+  governor("cpu_governor", ClusterKind::cpu);
+  governor("gpu_governor", ClusterKind::gpu);
   json["energy"] = energy_json(workload, run.result);
   json["apps"] = Json::array();
   for (std::size_t a = 0; a < run.result.apps.size(); ++a)
     json["apps"].push_back(app_json(workload, a, run.result.apps[a]));
   json["clusters"] = Json::array();
   for (std::size_t k = 0; k < platform.clusters.size(); ++k) {
-    const Cluster& cluster = platform.clusters[k];
-    const std::string& name = cluster.kind == ClusterKind::gpu ? run.governors.gpu : run.governors.cpu;
-    json["clusters"].push_back(cluster_json(cluster, name, run.result.clusters[k], run.result.duration_s));
+    json["clusters"].push_back(cluster_json(platform.clusters[k], run, run.result.clusters[k]));
   }
   return json;
 }

@@ -165,8 +165,9 @@ class Search {
     return chosen;
   }
 
-  // What is believed of an evaluated sub-network's accuracy. Among dozens of evaluations on some hundred images the best owe much to
-  // luck, and would hide larger ones that are better: the predictor, fitted to all of them, evens it out.
+  // What is believed of an evaluated sub-network's accuracy. Among dozens of evaluations on some hundred
+  // images the best owe much to luck, and would hide larger ones that are better: the predictor, fitted to
+  // all of them, evens it out.
   [[nodiscard]] double believed(const SubnetConfig& config) const {
     const double evaluated = accuracy_.at(config);
     return predictor_ ? 0.5 * (evaluated + predictor_->predict(config)) : evaluated;
@@ -336,25 +337,6 @@ Json to_json(const SearchResult& result, const SearchSpace& space) {
     front.push_back(std::move(row));
   }
   return {{"search", std::move(search)}, {"front", std::move(front)}};
-}
-
-std::vector<std::size_t> keep_front(std::vector<Level>& levels, const std::vector<double>& measured_s) {
-  if (levels.size() != measured_s.size()) {
-    throw Error(ErrorCode::bad_usage,
-                fmt::format("{} latencies for {} levels", measured_s.size(), levels.size()));
-  }
-  std::vector<ParetoPoint> points;
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    points.push_back({measured_s[i], levels[i].val_accuracy.value_or(levels[i].accuracy)});
-  }
-  const std::vector<std::size_t> kept = pareto_front(points);
-  std::vector<Level> remaining;
-  for (const std::size_t i : kept) {
-    remaining.push_back(levels[i]);
-    remaining.back().id = static_cast<int>(remaining.size()) - 1;
-  }
-  levels = std::move(remaining);
-  return kept;
 }
 
 }  // namespace dsn

@@ -71,8 +71,4 @@ struct SearchResult {
 // {"search": ..., "front": [...]}, to be merged into a dsn.family document.
 [[nodiscard]] Json to_json(const SearchResult& result, const SearchSpace& space);
 
-// The levels that are still on the front when measured: drops those that a faster measured level beats,
-// renumbers the others. measured_s: one latency per level. Returns the indices kept.
-std::vector<std::size_t> keep_front(std::vector<Level>& levels, const std::vector<double>& measured_s);
-
 }  // namespace dsn
