@@ -44,7 +44,7 @@ scripts/setup.sh
 step "build"
 build=$folder/build
 if [ ! -f "$build/build.ninja" ]; then
-  meson setup "$build" --buildtype=release -Dtorch=enabled -Dtests=disabled -Dbench=disabled >"$folder/build.log"
+  meson setup "$build" --buildtype=release -Doptimization=2 -Dtorch=enabled -Dtests=disabled -Dbench=disabled >"$folder/build.log"
 fi
 ninja -C "$build" tools/dsn/dsn
 dsn=$build/tools/dsn/dsn

@@ -31,6 +31,10 @@ class ContendedCpu {
 
   double jitter = 0.01;  // relative, of each piece of work
   double accident = 0;   // probability that a piece of work is stopped for a tick for no reason of ours
+  struct Stall {
+    double at_s = 0, for_s = 0;
+  };
+  std::vector<Stall> stalls;  // ascending: the whole machine stands still, as a virtual one does now and then
   static constexpr double kTick = 4e-3, kBonus = 3e-3, kWakeUp = 1e-3, kWakeDelay = 60e-6;
 
   [[nodiscard]] double now_s() const noexcept { return now_s_; }
@@ -56,6 +60,7 @@ class ContendedCpu {
   void run(double work_s) noexcept {
     double left_s = work_s * phase().slower * std::max(0.5, 1 + jitter * rng_.normal());
     if (rng_.uniform() < accident) now_s_ += kTick;
+    if (stalled_ < stalls.size() && now_s_ >= stalls[stalled_].at_s) now_s_ += stalls[stalled_++].for_s;
     while (left_s > 0) {
       if (!phase().hog) {
         owed_s_ = 0;
@@ -83,6 +88,7 @@ class ContendedCpu {
   std::vector<Phase> phases_;
   Rng rng_;
   double now_s_ = 0, owed_s_ = 0;
+  std::size_t stalled_ = 0;  // of stalls, those that are over
 };
 
 class CpuClock final : public Clock {

@@ -40,6 +40,7 @@ struct Scenario {
   std::uint64_t seed = 1;
   bool monitor = false;
   Overrun overrun = Overrun::skip;
+  std::vector<ContendedCpu::Stall> stalls;
 };
 
 struct Outcome {
@@ -61,6 +62,7 @@ struct Outcome {
 Outcome run(const Scenario& scenario, const std::string& policy_name = "dsn") {
   ContendedCpu cpu(scenario.phases, scenario.seed);
   cpu.accident = scenario.accident;
+  cpu.stalls = scenario.stalls;
   CpuClock clock(cpu);
   CpuExecutor executor(cpu, kLatencies);
   FakeFrames frames;
@@ -184,6 +186,29 @@ TEST_CASE("dsn on a quiet machine with rare accidents stays near the largest lev
   const Outcome outcome = run(scenario);
   CHECK(*outcome.summary.met_share() >= 0.99);
   CHECK(*outcome.summary.expected_accuracy() > kAccuracies[4]);
+}
+
+TEST_CASE("dsn when the machine stands still: what no level could have met is held against none") {
+  for (const Overrun overrun : {Overrun::queue, Overrun::skip}) {
+    for (const double busy : {0.0, 3.0}) {  // a hog from then on, or never
+      CAPTURE(static_cast<int>(overrun));
+      CAPTURE(busy);
+      Scenario scenario;
+      if (busy > 0) scenario.phases = {{0, false, 1}, {busy, true, 1}};
+      scenario.overrun = overrun;
+      scenario.period_s = kLatencies[5] / 0.5;
+      scenario.target_s = 3 * scenario.period_s;
+      scenario.stalls = {{2, 0.2}, {5, 0.1}};
+      const Outcome outcome = run(scenario);
+      CHECK(*outcome.summary.met_share() >= 1 - 0.02 - 0.4 / scenario.duration_s);
+      CHECK(outcome.accuracy(2.5, 3) == doctest::Approx(kAccuracies[5]));
+      if (busy > 0) {
+        CHECK(outcome.accuracy(6, 20) > kAccuracies[1]);
+      } else {
+        CHECK(outcome.accuracy(6, 20) == doctest::Approx(kAccuracies[5]));
+      }
+    }
+  }
 }
 
 TEST_CASE("dsn beside a hog that comes and goes: bounded switches and losses") {

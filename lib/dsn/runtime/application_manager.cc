@@ -76,13 +76,16 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   take_up(app, clusters);
   if (done.dropped) {
     now_s_ = std::max(now_s_, done.scheduled_s);
-    missed(true);
+    if (!stalled_) missed(true);
     return;
   }
   now_s_ = done.done_s;
   ++inferences_since_;
   if (running_.level < 0) running_ = {done.level, done.placement, done.opp};
   running_.opp = done.opp;
+  const bool late = done.done_s - done.scheduled_s > done.target_s;
+  const bool blameless = inherited(done);
+  if (stalled_ && late) return;
   const int shift = slowdown_[cluster_of(done.placement)].observe(
       done.done_s - done.start_s, app.costs->latency(done.level, done.placement, done.opp),
       app.costs->spread(done.level, done.placement, done.opp));
@@ -92,8 +95,6 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
     evidence_.forgive();
     budget_ = std::max(budget_, 1.0);
   }
-  const bool blameless = inherited(done);
-  const bool late = done.done_s - done.scheduled_s > done.target_s;
   if (at_floor(running_) && !blameless)
     floor_misses_ += kFloorMissWeight * ((late ? 1.0 : 0.0) - floor_misses_);
   const double allowed = 1 - p_;
@@ -107,12 +108,28 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   }
 }
 
+// The machine stood still: for so long that no setting would have been on time. That, and what queued behind
+// it, is held against none, as long as it is rarer than half of the misses allowed; more often, it is the
+// state of the machine.
+void ApplicationManager::note_stall(double own_s) noexcept {
+  if (own_s - demand_s(running_) + fastest_s_ <= app_.target_s) {
+    ++since_stall_;
+    return;
+  }
+  stalled_ = static_cast<double>(since_stall_) * (1 - p_) > 2;
+  since_stall_ = 0;
+}
+
 // An inference that had to wait for the one before pays for that one's lateness; but where both ran under the
 // present setting, or the queue has had time to drain, it is this setting that does not keep up.
 bool ApplicationManager::inherited(const Completion& done) noexcept {
-  if (done.scheduled_s >= last_done_s_) chain_s_ = done.scheduled_s;
+  if (done.scheduled_s >= last_done_s_) {
+    chain_s_ = done.scheduled_s;
+    stalled_ = false;
+  }
   const double own_s = done.done_s - std::max(done.scheduled_s, last_done_s_);
   last_done_s_ = done.done_s;
+  note_stall(own_s);
   const bool draining = inferences_since_ <= options_.dwell_inferences;
   return chain_s_ < since_s_ && draining && own_s <= done.target_s;
 }
@@ -260,7 +277,7 @@ int ApplicationManager::start(double waited_s) noexcept {
   const bool behind = app_.period_s > 0 && waited_s > kCatchUp * app_.target_s &&
                       waited_s + expected_s(present_) > app_.period_s;
   const bool keeps = waited_s <= 0 || (!behind && fits(present_.level));
-  rescued_ += kRescueWeight * ((keeps ? 0.0 : 1.0) - rescued_);
+  if (!stalled_) rescued_ += kRescueWeight * ((keeps ? 0.0 : 1.0) - rescued_);
   if (keeps) return present_.level;
   int best = -1, fastest = present_.level;
   for (int level = 0; level < app_.costs->levels(); ++level) {
