@@ -102,6 +102,20 @@ TEST_CASE("SearchSpace::validate: names key, value and allowed set") {
         std::string::npos);
 }
 
+TEST_CASE("SearchSpace::with_resolution: allows one more resolution of the same super-network") {
+  const SearchSpace space = SearchSpace::load("ofa-mbv3"), wider = space.with_resolution(48);
+  SubnetConfig config = space.largest();
+  config.r = 48;
+  CHECK_THROWS_AS(space.validate(config), Error);
+  wider.validate(config);
+  CHECK(wider.resolutions().front() == 48);
+  CHECK(wider.resolutions().size() == space.resolutions().size() + 1);
+  CHECK(wider.sha256() == space.sha256());
+  CHECK(wider.document() == space.document());
+  CHECK(wider.with_resolution(48).resolutions() == wider.resolutions());  // already there
+  CHECK(message_of([&] { (void)space.with_resolution(7); }).find("found 7") != std::string::npos);
+}
+
 TEST_CASE("SearchSpace::canonical: what absent blocks carry does not matter") {
   const SearchSpace space = SearchSpace::load("ofa-mbv3");
   SubnetConfig a = space.smallest(), b = a;

@@ -17,6 +17,8 @@ const std::vector<std::pair<std::string, std::string_view>>& shipped_spaces();
 
 namespace {
 
+constexpr int kSmallestResolution = 8, kLargestResolution = 4096;  // pixels
+
 Activation parse_activation(const JsonView& json) {
   const std::string text = json.text();
   if (text == "relu") return Activation::relu;
@@ -123,8 +125,8 @@ SearchSpace SearchSpace::parse(const Json& document, const std::string& file, do
   s.bn_eps_ = v["bn_eps"].number(1e-12, 1);
   s.resolutions_ = v["resolutions"].integers();
   require_ascending(v["resolutions"], s.resolutions_);
-  if (s.resolutions_.front() < 8 || s.resolutions_.back() > 4096)
-    v["resolutions"].fail("sizes from 8 to 4096 pixels");
+  if (s.resolutions_.front() < kSmallestResolution || s.resolutions_.back() > kLargestResolution)
+    v["resolutions"].fail(fmt::format("sizes from {} to {} pixels", kSmallestResolution, kLargestResolution));
 
   const auto width = [&](const JsonView& json) {
     return make_divisible(static_cast<double>(json.integer(1, 16384)) * s.width_mult_);
@@ -180,6 +182,17 @@ std::vector<std::string> SearchSpace::shipped() {
   std::vector<std::string> names;
   for (const auto& space : shipped_spaces()) names.push_back(space.first);
   return names;
+}
+
+SearchSpace SearchSpace::with_resolution(int r) const {
+  if (r < kSmallestResolution || r > kLargestResolution) {
+    throw Error(ErrorCode::bad_input, fmt::format("r: found {}, expected {} to {} pixels", r,
+                                                  kSmallestResolution, kLargestResolution));
+  }
+  SearchSpace wider = *this;
+  const auto place = std::lower_bound(wider.resolutions_.begin(), wider.resolutions_.end(), r);
+  if (place == wider.resolutions_.end() || *place != r) wider.resolutions_.insert(place, r);
+  return wider;
 }
 
 int SearchSpace::stage_of(int block) const noexcept {

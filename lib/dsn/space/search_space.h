@@ -53,6 +53,11 @@ class SearchSpace {
   // document's own.
   static SearchSpace load(const std::string& name_or_path, double width_mult = 0, int classes = 0);
   [[nodiscard]] static std::vector<std::string> shipped();
+  // This space with `r` among its resolutions: weights fit any, so one may evaluate where the space lists
+  // none
+  // ("--r 48"). document() and sha256() stay, for it is still the same super-network. Throws Error{bad_input}
+  // outside 8 to 4096 pixels.
+  [[nodiscard]] SearchSpace with_resolution(int r) const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] double width_mult() const noexcept { return width_mult_; }
