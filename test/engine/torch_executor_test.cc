@@ -15,10 +15,10 @@ namespace {
 // A super-network on disk, and what an executor is made from.
 struct Fixture {
   fs::path path = fs::temp_directory_path() / "dsn_torch_executor_test.safetensors";
-  SearchSpace space = testing::tiny_space();
+  SearchSpace space;
   Supernet net{space, 3};
 
-  Fixture() {
+  explicit Fixture(SearchSpace of = testing::tiny_space()) : space(std::move(of)) {
     register_torch_executor();
     torch::manual_seed(4);
     torch::NoGradGuard no_grad;
@@ -45,38 +45,42 @@ std::vector<float> images(int n, int r) {
 TEST_CASE(
     "TorchExecutor: random sub-networks give the super-network's logits, with shared and with own "
     "statistics") {
-  Fixture f;
-  const auto executor = f.executor();
-  Rng rng(21);
-  std::vector<LevelSpec> levels;
-  std::vector<BnTensorMap> statistics;
-  torch::NoGradGuard no_grad;
-  for (int i = 0; i < 12; ++i) {
-    const SubnetConfig config = f.space.sample(rng);
-    const std::vector<float> calibration = images(6, config.r);
-    BnTensorMap stats;
-    if (i % 2 == 1) {
-      stats = f.net.calibrate(
-          {torch::from_blob(const_cast<float*>(calibration.data()), {6, 1, config.r, config.r})}, config);
+  for (const SearchSpace& space :
+       {testing::tiny_space(), testing::tiny_slimmable(), testing::tiny_bottlenecks()}) {
+    CAPTURE(space.name());
+    Fixture f(space);
+    const auto executor = f.executor();
+    Rng rng(21);
+    std::vector<LevelSpec> levels;
+    std::vector<BnTensorMap> statistics;
+    torch::NoGradGuard no_grad;
+    for (int i = 0; i < 12; ++i) {
+      const SubnetConfig config = f.space.sample(rng);
+      const std::vector<float> calibration = images(6, config.r);
+      BnTensorMap stats;
+      if (i % 2 == 1) {
+        stats = f.net.calibrate(
+            {torch::from_blob(const_cast<float*>(calibration.data()), {6, 1, config.r, config.r})}, config);
+      }
+      levels.push_back({config, to_bn_stats(stats)});
+      statistics.push_back(stats);
     }
-    levels.push_back({config, to_bn_stats(stats)});
-    statistics.push_back(stats);
-  }
-  executor->prepare(levels);
-  for (const int threads : {1, 2}) {
-    executor->set_threads(threads);
-    for (std::size_t i = levels.size(); i-- > 0;) {
-      executor->activate(i);
-      const int r = levels[i].config.r, batch = 1 + static_cast<int>(i % 3);
-      CHECK(executor->network().resolution == r);
-      const std::vector<float> input = images(batch, r);
-      std::vector<float> logits(static_cast<std::size_t>(batch * 3));
-      executor->infer(input, batch, logits);
-      const torch::Tensor expected =
-          f.net.forward(torch::from_blob(const_cast<float*>(input.data()), {batch, 1, r, r}),
-                        levels[i].config, BnMode::stored, statistics[i].empty() ? nullptr : &statistics[i]);
-      const torch::Tensor found = torch::from_blob(logits.data(), {batch, 3});
-      CHECK((found - expected).abs().max().item<double>() <= 1e-4 * expected.abs().max().item<double>());
+    executor->prepare(levels);
+    for (const int threads : {1, 2}) {
+      executor->set_threads(threads);
+      for (std::size_t i = levels.size(); i-- > 0;) {
+        executor->activate(i);
+        const int r = levels[i].config.r, batch = 1 + static_cast<int>(i % 3);
+        CHECK(executor->network().resolution == r);
+        const std::vector<float> input = images(batch, r);
+        std::vector<float> logits(static_cast<std::size_t>(batch * 3));
+        executor->infer(input, batch, logits);
+        const torch::Tensor expected =
+            f.net.forward(torch::from_blob(const_cast<float*>(input.data()), {batch, 1, r, r}),
+                          levels[i].config, BnMode::stored, statistics[i].empty() ? nullptr : &statistics[i]);
+        const torch::Tensor found = torch::from_blob(logits.data(), {batch, 3});
+        CHECK((found - expected).abs().max().item<double>() <= 1e-4 * expected.abs().max().item<double>());
+      }
     }
   }
 }

@@ -56,21 +56,27 @@ TEST_CASE("fmnist-mbv3: the largest sub-network has 10 to 15 MMACs, the smallest
 }
 
 TEST_CASE("make_network: shapes chain, and the counts grow with every choice") {
-  const SearchSpace space = SearchSpace::load("ofa-mbv3");
-  Rng rng(11);
-  for (int i = 0; i < 50; ++i) {
-    const SubnetConfig config = space.sample(rng);
-    const Network net = make_network(space, config);
-    for (std::size_t u = 1; u < net.units.size(); ++u) {
-      CHECK(net.units[u].in_channels == net.units[u - 1].out_channels);
-      CHECK(net.units[u].in_size == net.units[u - 1].out_size);
+  for (const std::string& name : SearchSpace::shipped()) {
+    CAPTURE(name);
+    const SearchSpace space = SearchSpace::load(name);
+    Rng rng(11);
+    for (int i = 0; i < 50; ++i) {
+      const SubnetConfig config = space.sample(rng);
+      const Network net = make_network(space, config);
+      for (std::size_t u = 1; u < net.units.size(); ++u) {
+        CHECK(net.units[u].in_channels == net.units[u - 1].out_channels);
+        CHECK(net.units[u].in_size == net.units[u - 1].out_size);
+      }
+      const auto block = rng.below(static_cast<std::uint64_t>(space.block_count()));
+      SubnetConfig larger = config;
+      const StageSpace& stage =
+          space.stages()[static_cast<std::size_t>(space.stage_of(static_cast<int>(block)))];
+      larger.e[block] = stage.expand.back();
+      larger.k[block] = stage.kernel.back();
+      larger.w.assign(larger.w.size(), 1.0);
+      CHECK(make_network(space, larger).macs() >= net.macs());
+      CHECK(make_network(space, larger).params() >= net.params());
     }
-    const auto block = rng.below(static_cast<std::uint64_t>(space.block_count()));
-    SubnetConfig larger = config;
-    larger.e[block] = 6;
-    larger.k[block] = 7;
-    CHECK(make_network(space, larger).macs() >= net.macs());
-    CHECK(make_network(space, larger).params() >= net.params());
   }
 }
 

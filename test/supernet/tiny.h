@@ -24,6 +24,32 @@ inline SearchSpace tiny_space() {
                             "tiny");
 }
 
+// The same kind of network with one elastic width for all layers, and relu6.
+inline SearchSpace tiny_slimmable() {
+  return SearchSpace::parse(Json::parse(R"({
+    "schema": "dsn.space", "schema_version": 1, "name": "tiny-slimmable", "source": "test", "in_channels": 1,
+    "classes": 3, "width_mult": 1.0, "bn_eps": 1e-5, "resolutions": [12, 16], "width": [0.5, 0.75, 1.0],
+    "stem": {"channels": 16, "stride": 1, "act": "hswish"}, "first": {"channels": 16, "stride": 2, "act": "relu6"},
+    "stages": [
+      {"channels": 16, "stride": 1, "act": "relu6", "se": false, "depth": [1, 2], "expand": [2, 3], "kernel": [7]},
+      {"channels": 32, "stride": 2, "act": "hswish", "se": true, "depth": [1, 2], "expand": [2, 4], "kernel": [5]}],
+    "head": {"final_expand_channels": 48, "feature_channels": 32, "act": "hswish"}})"),
+                            "tiny-slimmable");
+}
+
+// Bottlenecks with elastic stem and a width ratio per stage.
+inline SearchSpace tiny_bottlenecks() {
+  return SearchSpace::parse(Json::parse(R"({
+    "schema": "dsn.space", "schema_version": 1, "name": "tiny-bottlenecks", "source": "test", "in_channels": 1,
+    "classes": 3, "width_mult": 1.0, "bn_eps": 1e-5, "resolutions": [12, 20], "block": "bottleneck",
+    "width": [0.5, 1.0], "width_per": "stage",
+    "stem": {"channels": 32, "stride": 2, "act": "relu", "depth": [0, 1]},
+    "stages": [
+      {"channels": 48, "stride": 1, "act": "relu", "depth": [1, 2], "expand": [0.25, 0.5], "kernel": [3]},
+      {"channels": 64, "stride": 2, "act": "relu", "depth": [1, 2], "expand": [0.25, 0.5], "kernel": [3]}]})"),
+                            "tiny-bottlenecks");
+}
+
 // Three classes: horizontal, vertical and diagonal stripes with noise, drawn from a seed.
 class StripeDataset : public Dataset {
  public:

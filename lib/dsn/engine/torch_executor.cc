@@ -19,9 +19,10 @@ struct Folded {
   torch::Tensor weight, bias;
 };
 
-// What one unit computes with; undefined where a unit has no such part.
+// What one unit computes with; undefined where a unit has no such part. In a bottleneck expand, depth and
+// project are its three convolutions; units that are no block have project alone.
 struct UnitWeights {
-  Folded expand, depth, project;  // project also serves stem, final_expand, feature_mix and classifier
+  Folded expand, depth, project, shortcut;
   torch::Tensor se_reduce_weight, se_reduce_bias, se_expand_weight, se_expand_bias;
 };
 
@@ -31,6 +32,8 @@ torch::Tensor activate(torch::Tensor x, Activation act) {
       return x;
     case Activation::relu:
       return torch::relu_(x);
+    case Activation::relu6:
+      return torch::relu6_(x);
     case Activation::hswish:
       return torch::hardswish_(x);
   }
@@ -79,39 +82,49 @@ class LevelBuilder {
             (parameter(bn + ".bias").narrow(0, 0, channels) - mean * scale).contiguous()};
   }
 
+  torch::Tensor weight(const std::string& name, int out, int in) const {
+    return net_.weight(name + ".weight", out, in).detach();
+  }
+
+  // The convolution and batch norm of one layer.
+  Folded layer(const std::string& name, int out, int in) const {
+    return fold(weight(name + ".conv", out, in), name + ".bn");
+  }
+
   UnitWeights weights_of(const Unit& unit) const {
     UnitWeights w;
+    const std::string name = unit.name();
+    const int in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels, se = unit.se_channels;
     switch (unit.kind) {
       case UnitKind::stem:
-        w.project = fold(parameter("stem.conv.weight"), "stem.bn");
-        break;
+      case UnitKind::stem_residual:
+      case UnitKind::stem_pool:
       case UnitKind::final_expand:
-        w.project = fold(parameter("final_expand.conv.weight"), "final_expand.bn");
+        w.project = layer(name, out, in);
         break;
       case UnitKind::feature_mix:
-        w.project.weight = parameter("feature_mix.weight").clone();
+        w.project.weight = weight(name, out, in).clone();
         break;
       case UnitKind::classifier:
-        w.project = {parameter("classifier.weight").clone(), parameter("classifier.bias").clone()};
+        w.project = {weight(name, out, in).clone(), parameter(name + ".bias").clone()};
         break;
-      case UnitKind::mbconv: {
-        const std::string name = unit.block < 0 ? "first" : fmt::format("blocks.{}", unit.block);
-        const std::int64_t mid = unit.mid_channels, se = unit.se_channels;
-        if (unit.expands)
-          w.expand = fold(parameter(name + ".expand.conv.weight").narrow(0, 0, mid), name + ".expand.bn");
-        w.depth = fold(net_.depthwise_weight(unit.block, unit.mid_channels, unit.kernel).detach(),
-                       name + ".depth.bn");
-        w.project = fold(parameter(name + ".project.conv.weight").narrow(1, 0, mid), name + ".project.bn");
+      case UnitKind::bottleneck:
+        w.expand = layer(name + ".conv1", mid, in);
+        w.depth = layer(name + ".conv2", mid, mid);
+        w.project = layer(name + ".conv3", out, mid);
+        if (!unit.residual) w.shortcut = layer(name + ".shortcut", out, in);
+        break;
+      case UnitKind::mbconv:
+        if (unit.expands) w.expand = layer(name + ".expand", mid, in);
+        w.depth = fold(net_.depthwise_weight(unit.block, mid, unit.kernel).detach(), name + ".depth.bn");
+        w.project = layer(name + ".project", out, mid);
         if (se > 0) {
-          w.se_reduce_weight =
-              parameter(name + ".se.reduce.weight").narrow(0, 0, se).narrow(1, 0, mid).clone();
+          w.se_reduce_weight = weight(name + ".se.reduce", se, mid).clone();
           w.se_reduce_bias = parameter(name + ".se.reduce.bias").narrow(0, 0, se).clone();
-          w.se_expand_weight =
-              parameter(name + ".se.expand.weight").narrow(0, 0, mid).narrow(1, 0, se).clone();
+          w.se_expand_weight = weight(name + ".se.expand", mid, se).clone();
           w.se_expand_bias = parameter(name + ".se.expand.bias").narrow(0, 0, mid).clone();
         }
         break;
-      }
     }
     return w;
   }
@@ -135,14 +148,33 @@ torch::Tensor run_mbconv(const torch::Tensor& input, const Unit& unit, const Uni
   return unit.residual ? x.add_(input) : x;
 }
 
+torch::Tensor run_bottleneck(const torch::Tensor& input, const Unit& unit, const UnitWeights& w) {
+  torch::Tensor x = activate(torch::conv2d(input, w.expand.weight, w.expand.bias), unit.act);
+  x = activate(torch::conv2d(x, w.depth.weight, w.depth.bias, unit.stride, unit.kernel / 2), unit.act);
+  x = torch::conv2d(x, w.project.weight, w.project.bias);
+  if (unit.residual) return activate(x.add_(input), unit.act);
+  const torch::Tensor averaged =
+      unit.stride == 1 ? input : torch::avg_pool2d(input, unit.stride, unit.stride, 0, /*ceil_mode=*/true);
+  return activate(x.add_(torch::conv2d(averaged, w.shortcut.weight, w.shortcut.bias)), unit.act);
+}
+
 torch::Tensor run_unit(const torch::Tensor& x, const Unit& unit, const UnitWeights& w) {
+  const auto conv = [&] {
+    return activate(torch::conv2d(x, w.project.weight, w.project.bias, unit.stride, unit.kernel / 2),
+                    unit.act);
+  };
   switch (unit.kind) {
     case UnitKind::stem:
-      return activate(torch::conv2d(x, w.project.weight, w.project.bias, unit.stride, 1), unit.act);
+    case UnitKind::final_expand:
+      return conv();
+    case UnitKind::stem_residual:
+      return conv().add_(x);
+    case UnitKind::stem_pool:
+      return torch::max_pool2d(conv(), 3, 2, 1);
     case UnitKind::mbconv:
       return run_mbconv(x, unit, w);
-    case UnitKind::final_expand:
-      return activate(torch::conv2d(x, w.project.weight, w.project.bias), unit.act);
+    case UnitKind::bottleneck:
+      return run_bottleneck(x, unit, w);
     case UnitKind::feature_mix:
       return activate(torch::conv2d(x.mean({2, 3}, true), w.project.weight), unit.act);
     case UnitKind::classifier:
@@ -224,9 +256,10 @@ class TorchExecutor : public Executor {
 
   void move(PreparedLevel& level) const {
     for (UnitWeights& w : level.units) {
-      for (torch::Tensor* t : {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias,
-                               &w.project.weight, &w.project.bias, &w.se_reduce_weight, &w.se_reduce_bias,
-                               &w.se_expand_weight, &w.se_expand_bias}) {
+      for (torch::Tensor* t :
+           {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias, &w.project.weight,
+            &w.project.bias, &w.shortcut.weight, &w.shortcut.bias, &w.se_reduce_weight, &w.se_reduce_bias,
+            &w.se_expand_weight, &w.se_expand_bias}) {
         if (t->defined()) *t = t->to(device_);
       }
     }

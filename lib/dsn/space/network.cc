@@ -8,16 +8,18 @@
 namespace dsn {
 namespace {
 
-int conv_output(int size, int stride) {
-  return (size + stride - 1) / stride;
-}  // "same" padding, odd kernel
-
 std::string_view to_string(UnitKind kind) {
   switch (kind) {
     case UnitKind::stem:
       return "stem";
+    case UnitKind::stem_residual:
+      return "stem_residual";
+    case UnitKind::stem_pool:
+      return "stem_pool";
     case UnitKind::mbconv:
       return "mbconv";
+    case UnitKind::bottleneck:
+      return "bottleneck";
     case UnitKind::final_expand:
       return "final_expand";
     case UnitKind::feature_mix:
@@ -26,36 +28,6 @@ std::string_view to_string(UnitKind kind) {
       return "classifier";
   }
   return "?";
-}
-
-Unit mbconv(int block, int in, int mid, int out, int kernel, int stride, Activation act, bool se,
-            bool expands, int in_size) {
-  Unit u;
-  u.kind = UnitKind::mbconv;
-  u.block = block;
-  u.in_channels = in;
-  u.mid_channels = mid;
-  u.out_channels = out;
-  u.kernel = kernel;
-  u.stride = stride;
-  u.act = act;
-  u.se_channels = se ? se_channels(mid) : 0;
-  u.expands = expands;
-  u.residual = stride == 1 && in == out;
-  u.in_size = in_size;
-  u.out_size = conv_output(in_size, stride);
-  return u;
-}
-
-Unit pointwise(UnitKind kind, int in, int out, Activation act, int in_size, int out_size) {
-  Unit u;
-  u.kind = kind;
-  u.in_channels = u.mid_channels = in;
-  u.out_channels = out;
-  u.act = act;
-  u.in_size = in_size;
-  u.out_size = out_size;
-  return u;
 }
 
 }  // namespace
@@ -67,6 +39,9 @@ std::int64_t Unit::macs() const noexcept {
   switch (kind) {
     case UnitKind::stem:
       return in * out * k2 * out_px;
+    case UnitKind::stem_residual:
+    case UnitKind::stem_pool:
+      return in * out * k2 * in_px;
     case UnitKind::final_expand:
       return in * out * out_px;
     case UnitKind::feature_mix:
@@ -75,6 +50,9 @@ std::int64_t Unit::macs() const noexcept {
     case UnitKind::mbconv:
       return (expands ? in * mid * in_px : 0) + mid * k2 * out_px + 2 * mid * se_channels +
              mid * out * out_px;
+    case UnitKind::bottleneck:
+      return in * mid * in_px + mid * mid * k2 * out_px + mid * out * out_px +
+             (residual ? 0 : in * out * out_px);
   }
   return 0;
 }
@@ -84,6 +62,8 @@ std::int64_t Unit::params() const noexcept {
                      k2 = std::int64_t{kernel} * kernel;
   switch (kind) {
     case UnitKind::stem:
+    case UnitKind::stem_residual:
+    case UnitKind::stem_pool:
       return in * out * k2 + 2 * out;
     case UnitKind::final_expand:
       return in * out + 2 * out;
@@ -94,8 +74,29 @@ std::int64_t Unit::params() const noexcept {
     case UnitKind::mbconv:
       return (expands ? in * mid + 2 * mid : 0) + mid * k2 + 2 * mid +
              (se_channels ? 2 * mid * se_channels + se_channels + mid : 0) + mid * out + 2 * out;
+    case UnitKind::bottleneck:
+      return in * mid + 2 * mid + mid * mid * k2 + 2 * mid + mid * out + 2 * out +
+             (residual ? 0 : in * out + 2 * out);
   }
   return 0;
+}
+
+std::string Unit::name() const {
+  switch (kind) {
+    case UnitKind::stem_residual:
+      return "stem.residual";
+    case UnitKind::stem_pool:
+      return "stem.out";
+    case UnitKind::mbconv:
+    case UnitKind::bottleneck:
+      return block < 0 ? "first" : fmt::format("blocks.{}", block);
+    case UnitKind::stem:
+    case UnitKind::final_expand:
+    case UnitKind::feature_mix:
+    case UnitKind::classifier:
+      break;
+  }
+  return std::string(to_string(kind));
 }
 
 std::string Unit::key() const {
@@ -103,10 +104,15 @@ std::string Unit::key() const {
                                         in_channels, out_size, out_size, out_channels);
   switch (kind) {
     case UnitKind::stem:
+    case UnitKind::stem_residual:
+    case UnitKind::stem_pool:
       return fmt::format("{}-k{}-s{}-{}", shape, kernel, stride, dsn::to_string(act));
     case UnitKind::mbconv:
       return fmt::format("{}-mid{}-k{}-s{}-{}-se{}-exp{}-res{}", shape, mid_channels, kernel, stride,
                          dsn::to_string(act), se_channels, int{expands}, int{residual});
+    case UnitKind::bottleneck:
+      return fmt::format("{}-mid{}-k{}-s{}-{}-res{}", shape, mid_channels, kernel, stride,
+                         dsn::to_string(act), int{residual});
     case UnitKind::final_expand:
     case UnitKind::feature_mix:
       return fmt::format("{}-{}", shape, dsn::to_string(act));
@@ -124,48 +130,6 @@ std::int64_t Network::macs() const noexcept {
 std::int64_t Network::params() const noexcept {
   return std::accumulate(units.begin(), units.end(), std::int64_t{0},
                          [](auto sum, const Unit& u) { return sum + u.params(); });
-}
-
-Network make_network(const SearchSpace& space, const SubnetConfig& config) {
-  space.validate(config);
-  Network net;
-  net.resolution = config.r;
-  net.in_channels = space.in_channels();
-  net.classes = space.classes();
-
-  Unit stem = pointwise(UnitKind::stem, space.in_channels(), space.stem_channels(), space.stem_act(),
-                        config.r, conv_output(config.r, space.stem_stride()));
-  stem.kernel = 3;
-  stem.stride = space.stem_stride();
-  net.units.push_back(stem);
-
-  int channels = space.stem_channels(), size = stem.out_size;
-  net.units.push_back(mbconv(-1, channels, channels, space.first_channels(), 3, space.first_stride(),
-                             space.first_act(), false, false, size));
-  channels = space.first_channels();
-  size = net.units.back().out_size;
-  for (int s = 0; s < space.stage_count(); ++s) {
-    const StageSpace& stage = space.stages()[static_cast<std::size_t>(s)];
-    for (int i = 0; i < config.d[static_cast<std::size_t>(s)]; ++i) {
-      const auto b = static_cast<std::size_t>(space.first_block(s) + i);
-      net.units.push_back(mbconv(static_cast<int>(b), channels, expanded_channels(channels, config.e[b]),
-                                 stage.channels, config.k[b], i == 0 ? stage.stride : 1, stage.act, stage.se,
-                                 true, size));
-      channels = stage.channels;
-      size = net.units.back().out_size;
-    }
-  }
-  net.units.push_back(pointwise(UnitKind::final_expand, channels, space.final_expand_channels(),
-                                space.head_act(), size, size));
-  channels = space.final_expand_channels();
-  if (space.feature_channels() > 0) {
-    net.units.push_back(
-        pointwise(UnitKind::feature_mix, channels, space.feature_channels(), space.head_act(), size, 1));
-    channels = space.feature_channels();
-    size = 1;
-  }
-  net.units.push_back(pointwise(UnitKind::classifier, channels, space.classes(), Activation::none, size, 1));
-  return net;
 }
 
 }  // namespace dsn

@@ -11,19 +11,26 @@
 
 namespace dsn {
 
-enum class UnitKind { stem, mbconv, final_expand, feature_mix, classifier };
+enum class UnitKind {
+  stem,           // 3x3 + bn + act
+  stem_residual,  // input + act(3x3 + bn)
+  stem_pool,      // 3x3 + bn + act, max pool 3x3 with stride 2
+  mbconv,         // [expand 1x1 + bn + act] depthwise + bn + act [+ SE] project 1x1 + bn [+ residual]
+  bottleneck,     // 1x1 + bn + act, conv + bn + act, 1x1 + bn; plus the input (residual) or else 1x1 + bn of
+                  // the input averaged over the stride; act
+  final_expand,   // 1x1 + bn + act
+  feature_mix,    // global average pool, 1x1 without bias or batch norm, act
+  classifier,     // global average pool unless a feature_mix did it (in_size 1), linear with bias
+};
 
-// One unit of a network. stem, final_expand: conv + batch norm + act. mbconv: [expand 1x1 + bn + act]
-// depthwise + bn + act
-// [+ SE] project 1x1 + bn [+ residual]. feature_mix: global average pool, 1x1 without bias or batch norm,
-// act. classifier: global average pool unless a feature_mix did it (in_size 1), linear with bias.
+// One unit of a network.
 struct Unit {
   UnitKind kind = UnitKind::stem;
   int block = -1;  // elastic block index, -1 for stem, first block and head
-  int in_channels = 0, mid_channels = 0, out_channels = 0;  // mid: after expansion (== in when there is none)
+  int in_channels = 0, mid_channels = 0, out_channels = 0;  // mid: inside a block; else == in
   int kernel = 1, stride = 1;
-  int se_channels = 0;  // 0: no squeeze-and-excitation
-  bool expands = false, residual = false;
+  int se_channels = 0;                     // 0: no squeeze-and-excitation
+  bool expands = false, residual = false;  // residual: adds its input as it is
   Activation act = Activation::none;
   int in_size = 0, out_size = 0;  // feature map height and width, pixels
 
@@ -32,7 +39,9 @@ struct Unit {
   [[nodiscard]] std::int64_t macs() const noexcept;
   // Learned values: weights, biases, batch-norm scale and shift (not running statistics).
   [[nodiscard]] std::int64_t params() const noexcept;
-  // Identifies the cost of this unit in a LUT: "mbconv-14x14x24-7x7x40-mid96-k5-s2-hswish-se24-res0".
+  // What its tensors in a checkpoint start with: "stem", "stem.residual", "first", "blocks.3", "classifier".
+  [[nodiscard]] std::string name() const;
+  // Identifies the cost of this unit in a LUT: "mbconv-14x14x24-7x7x40-mid96-k5-s2-hswish-se24-exp1-res0".
   [[nodiscard]] std::string key() const;
 };
 

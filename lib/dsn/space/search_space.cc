@@ -8,52 +8,10 @@
 #include <cmath>
 
 #include "dsn/core/error.h"
-#include "dsn/core/file.h"
 
 namespace dsn {
 
-// Generated from spaces/*.json at build time.
-const std::vector<std::pair<std::string, std::string_view>>& shipped_spaces();
-
 namespace {
-
-constexpr int kSmallestResolution = 8, kLargestResolution = 4096;  // pixels
-
-Activation parse_activation(const JsonView& json) {
-  const std::string text = json.text();
-  if (text == "relu") return Activation::relu;
-  if (text == "hswish") return Activation::hswish;
-  json.fail("\"relu\" or \"hswish\"");
-}
-
-template <typename T>
-void require_ascending(const JsonView& json, const std::vector<T>& values) {
-  if (values.empty()) json.fail("at least one value");
-  if (std::adjacent_find(values.begin(), values.end(), std::greater_equal<T>()) != values.end()) {
-    json.fail("strictly ascending values");
-  }
-}
-
-StageSpace parse_stage(const JsonView& json, double width_mult) {
-  json.only_keys({"channels", "stride", "act", "se", "depth", "expand", "kernel"});
-  StageSpace stage;
-  stage.channels = make_divisible(static_cast<double>(json["channels"].integer(1, 16384)) * width_mult);
-  stage.stride = static_cast<int>(json["stride"].integer(1, 2));
-  stage.act = parse_activation(json["act"]);
-  stage.se = json["se"].boolean();
-  stage.depth = json["depth"].integers();
-  stage.expand = json["expand"].numbers();
-  stage.kernel = json["kernel"].integers();
-  require_ascending(json["depth"], stage.depth);
-  require_ascending(json["expand"], stage.expand);
-  require_ascending(json["kernel"], stage.kernel);
-  if (stage.depth.front() < 1 || stage.depth.back() > 64) json["depth"].fail("block counts from 1 to 64");
-  if (stage.expand.front() < 1 || stage.expand.back() > 16) json["expand"].fail("ratios from 1 to 16");
-  for (const int k : stage.kernel) {
-    if (k < 1 || k > 15 || k % 2 == 0) json["kernel"].fail("odd kernel sizes from 1 to 15");
-  }
-  return stage;
-}
 
 // "[3, 4, 6]" for messages; integral ratios without a fraction.
 template <typename T>
@@ -92,6 +50,8 @@ std::string_view to_string(Activation act) noexcept {
       return "none";
     case Activation::relu:
       return "relu";
+    case Activation::relu6:
+      return "relu6";
     case Activation::hswish:
       return "hswish";
   }
@@ -103,85 +63,17 @@ int make_divisible(double channels, int divisor) noexcept {
   return rounded < 0.9 * channels ? rounded + divisor : rounded;
 }
 
-int expanded_channels(int in_channels, double expand) noexcept {
+int scaled_channels(int channels, double ratio) noexcept {
+  return make_divisible(channels * ratio);
+}
+
+int expanded_channels(int channels, double expand) noexcept {
   // Python's round() in the reference rounds half to even; nearbyint does the same.
-  return make_divisible(std::nearbyint(in_channels * expand));
+  return make_divisible(std::nearbyint(channels * expand));
 }
 
 int se_channels(int channels) noexcept {
   return make_divisible(channels / 4);
-}
-
-SearchSpace SearchSpace::parse(const Json& document, const std::string& file, double width_mult) {
-  check_schema(document, "dsn.space", file);
-  const JsonView v(document, file);
-  v.only_keys({"schema", "schema_version", "name", "source", "in_channels", "classes", "width_mult", "bn_eps",
-               "resolutions", "stem", "first", "stages", "head"});
-  SearchSpace s;
-  s.name_ = v["name"].text();
-  s.width_mult_ = width_mult > 0 ? width_mult : v["width_mult"].number(0.01, 16);
-  s.in_channels_ = static_cast<int>(v["in_channels"].integer(1, 64));
-  s.classes_ = static_cast<int>(v["classes"].integer(1, 1 << 20));
-  s.bn_eps_ = v["bn_eps"].number(1e-12, 1);
-  s.resolutions_ = v["resolutions"].integers();
-  require_ascending(v["resolutions"], s.resolutions_);
-  if (s.resolutions_.front() < kSmallestResolution || s.resolutions_.back() > kLargestResolution)
-    v["resolutions"].fail(fmt::format("sizes from {} to {} pixels", kSmallestResolution, kLargestResolution));
-
-  const auto width = [&](const JsonView& json) {
-    return make_divisible(static_cast<double>(json.integer(1, 16384)) * s.width_mult_);
-  };
-  v["stem"].only_keys({"channels", "stride", "act"});
-  v["first"].only_keys({"channels", "stride", "act"});
-  v["head"].only_keys({"final_expand_channels", "feature_channels", "act"});
-  s.stem_channels_ = width(v["stem"]["channels"]);
-  s.stem_stride_ = static_cast<int>(v["stem"]["stride"].integer(1, 2));
-  s.stem_act_ = parse_activation(v["stem"]["act"]);
-  s.first_channels_ = width(v["first"]["channels"]);
-  s.first_stride_ = static_cast<int>(v["first"]["stride"].integer(1, 2));
-  s.first_act_ = parse_activation(v["first"]["act"]);
-  for (std::size_t i = 0; i < v["stages"].size(); ++i) {
-    s.first_block_.push_back(s.block_count_);
-    s.stages_.push_back(parse_stage(v["stages"][i], s.width_mult_));
-    s.block_count_ += s.stages_.back().depth.back();
-  }
-  if (s.stages_.empty()) v["stages"].fail("at least one stage");
-  s.final_expand_channels_ = width(v["head"]["final_expand_channels"]);
-  const JsonView feature = v["head"]["feature_channels"];
-  s.feature_channels_ = feature.integer(0, 16384) == 0 ? 0 : width(feature);
-  s.head_act_ = parse_activation(v["head"]["act"]);
-
-  s.document_ = document;
-  s.document_["width_mult"] = s.width_mult_;
-  Json identity = s.document_;
-  for (const char* key : {"name", "source", "schema_version"}) identity.erase(key);
-  s.sha256_ = sha256_hex(identity.dump());
-  return s;
-}
-
-SearchSpace SearchSpace::load(const std::string& name_or_path, double width_mult, int classes) {
-  Json document;
-  std::string file = name_or_path;
-  const auto& spaces = shipped_spaces();
-  const auto it =
-      std::find_if(spaces.begin(), spaces.end(), [&](const auto& s) { return s.first == name_or_path; });
-  if (it != spaces.end()) {
-    document = Json::parse(it->second);
-  } else {
-    if (!fs::exists(name_or_path)) {
-      throw Error(ErrorCode::not_found, fmt::format("no search space \"{}\"", name_or_path),
-                  fmt::format("give a file or one of: {}", fmt::join(shipped(), ", ")));
-    }
-    document = read_json(name_or_path, true);
-  }
-  if (classes > 0) document["classes"] = classes;
-  return parse(document, file, width_mult);
-}
-
-std::vector<std::string> SearchSpace::shipped() {
-  std::vector<std::string> names;
-  for (const auto& space : shipped_spaces()) names.push_back(space.first);
-  return names;
 }
 
 SearchSpace SearchSpace::with_resolution(int r) const {
@@ -199,6 +91,11 @@ int SearchSpace::stage_of(int block) const noexcept {
   int stage = 0;
   while (stage + 1 < stage_count() && block >= first_block(stage + 1)) ++stage;
   return stage;
+}
+
+double SearchSpace::width_ratio(const SubnetConfig& config, int part) const noexcept {
+  if (width_count_ == 0) return 1;
+  return config.w[width_count_ == 1 ? 0 : static_cast<std::size_t>(part)];
 }
 
 void SearchSpace::validate(const SubnetConfig& config) const {
@@ -220,6 +117,11 @@ void SearchSpace::validate(const SubnetConfig& config) const {
       require_member(fmt::format("k[{}]", b), config.k[b], stages_[s].kernel);
     }
   }
+  require_size("w", config.w.size(), static_cast<std::size_t>(width_count_));
+  for (std::size_t i = 0; i < config.w.size(); ++i) {
+    require_member(fmt::format("w[{}]", i), config.w[i], width_);
+  }
+  require_member("s", config.s, stem_depth_.empty() ? std::vector<int>{0} : stem_depth_);
 }
 
 SubnetConfig SearchSpace::canonical(SubnetConfig config) const {
@@ -240,6 +142,8 @@ SubnetConfig SearchSpace::largest() const {
   for (const StageSpace& stage : stages_) config.d.push_back(stage.depth.back());
   config.e = per_block<double>(stages_, [](const StageSpace& s) { return s.expand.back(); });
   config.k = per_block<int>(stages_, [](const StageSpace& s) { return s.kernel.back(); });
+  if (width_count_ > 0) config.w.assign(static_cast<std::size_t>(width_count_), width_.back());
+  if (!stem_depth_.empty()) config.s = stem_depth_.back();
   return config;
 }
 
@@ -249,6 +153,8 @@ SubnetConfig SearchSpace::smallest() const {
   for (const StageSpace& stage : stages_) config.d.push_back(stage.depth.front());
   config.e = per_block<double>(stages_, [](const StageSpace& s) { return s.expand.front(); });
   config.k = per_block<int>(stages_, [](const StageSpace& s) { return s.kernel.front(); });
+  if (width_count_ > 0) config.w.assign(static_cast<std::size_t>(width_count_), width_.front());
+  if (!stem_depth_.empty()) config.s = stem_depth_.front();
   return config;
 }
 
@@ -262,33 +168,9 @@ SubnetConfig SearchSpace::sample(Rng& rng, int resolution) const {
   config.e = per_block<double>(stages_, [&](const StageSpace& s) { return pick(s.expand, rng); });
   config.k = per_block<int>(stages_, [&](const StageSpace& s) { return pick(s.kernel, rng); });
   for (const StageSpace& stage : stages_) config.d.push_back(pick(stage.depth, rng));
+  for (int i = 0; i < width_count_; ++i) config.w.push_back(pick(width_, rng));
+  if (!stem_depth_.empty()) config.s = pick(stem_depth_, rng);
   return canonical(std::move(config));
-}
-
-Json SearchSpace::to_json(const SubnetConfig& config) const {
-  Json e = Json::array();
-  for (const double ratio : config.e) {
-    if (ratio == std::floor(ratio)) {
-      e.push_back(static_cast<int>(ratio));
-    } else {
-      e.push_back(ratio);
-    }
-  }
-  return {{"r", config.r}, {"d", config.d}, {"e", std::move(e)}, {"k", config.k}};
-}
-
-SubnetConfig SearchSpace::from_json(const JsonView& json) const {
-  SubnetConfig config;
-  config.r = static_cast<int>(json["r"].integer(1, 1 << 16));
-  config.d = json["d"].integers();
-  config.e = json["e"].numbers();
-  config.k = json[json.has("ks") && !json.has("k") ? "ks" : "k"].integers();
-  try {
-    return canonical(std::move(config));
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}: {}", json.file(), json.pointer(), error.message()),
-                error.hint());
-  }
 }
 
 std::string SearchSpace::describe(const SubnetConfig& config) const {
@@ -303,7 +185,10 @@ std::string SearchSpace::describe(const SubnetConfig& config) const {
                      fmt::join(config.k.begin() + static_cast<std::ptrdiff_t>(first),
                                config.k.begin() + static_cast<std::ptrdiff_t>(first + count), ","));
   }
-  return fmt::format("r{} d{} e{} k{}", config.r, fmt::join(config.d, ","), e, k);
+  std::string text = fmt::format("r{} d{} e{} k{}", config.r, fmt::join(config.d, ","), e, k);
+  if (width_count_ > 0) text += fmt::format(" w{}", fmt::join(config.w, ","));
+  if (!stem_depth_.empty()) text += fmt::format(" s{}", config.s);
+  return text;
 }
 
 }  // namespace dsn

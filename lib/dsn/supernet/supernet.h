@@ -2,12 +2,18 @@
 // The elastic network in LibTorch: one set of weights, every sub-network of a search space.
 //
 // Weight sharing follows Once-for-All (Cai et al., ICLR 2020): a narrower block uses the first channels, a
-// shallower stage the first blocks, a smaller kernel the centre of the next larger one through a learned
-// linear transform (7 -> 5 -> 3). Tensors in a checkpoint: "stem.conv.weight",
-// "stem.bn.{weight,bias,running_mean,running_var}", "first.{depth,project}...",
-// "blocks.N.{expand,depth,project}.{conv.weight,bn.*}", "blocks.N.depth.transform_7to5",
-// "blocks.N.se.{reduce,expand}.{weight,bias}", "final_expand.{conv.weight,bn.*}", "feature_mix.weight",
-// "classifier.{weight,bias}".
+// shallower stage the first blocks, a narrower network the first channels of every layer, a smaller kernel
+// the centre of the next larger one through a learned linear transform (7 -> 5 -> 3).
+//
+// Tensors in a checkpoint, by Unit::name(), L standing for
+// {conv.weight,bn.{weight,bias,running_mean,running_var}}:
+//
+//  - "stem.L", "final_expand.L", "feature_mix.weight", "classifier.{weight,bias}"
+//  - mbconv: "first.{depth,project}.L", "blocks.N.{expand,depth,project}.L", "blocks.N.depth.transform_7to5",
+//    "blocks.N.se.{reduce,expand}.{weight,bias}"
+//  - bottleneck: "stem.residual.L", "stem.out.L", "blocks.N.{conv1,conv2,conv3}.L", and "blocks.N.shortcut.L"
+//    in the first block of a stage
+// Batch norms have the name before ".weight" in statistics of their own: "blocks.3.depth.bn" (bn_stats.h).
 #pragma once
 
 #include <torch/torch.h>
@@ -40,8 +46,8 @@ using BnTensorMap = std::map<std::string, BnTensors>;
 // threads at once.
 class Supernet {
  public:
-  // Fresh weights: He normal for convolutions, ones and zeros for batch norm, the last one of each residual
-  // block zero.
+  // Fresh weights: He normal for convolutions, ones and zeros for batch norm, the last one of each block
+  // that has a shortcut zero.
   Supernet(SearchSpace space, std::uint64_t seed);
   // Weights from a checkpoint. Throws Error{bad_input | mismatch} naming file, tensor, found and expected
   // shape.
@@ -73,12 +79,15 @@ class Supernet {
   // Running statistics by name.
   [[nodiscard]] std::map<std::string, torch::Tensor>& buffers() noexcept { return buffers_; }
 
+  // The first `out` x `in` channels of a convolution's or linear layer's weight, contiguous.
+  [[nodiscard]] torch::Tensor weight(const std::string& name, std::int64_t out, std::int64_t in) const;
+
   // Depthwise weight of `block` at `kernel` for the first `channels`, float32 [channels, 1, kernel, kernel].
   [[nodiscard]] torch::Tensor depthwise_weight(int block, int channels, int kernel) const;
 
-  // Permutes the expanded channels of every elastic block so that the most important (L1 norm of the
-  // projection's weights) come first: prefixes then lose least. The function of the largest sub-network does
-  // not change.
+  // Permutes the inner channels of every elastic block so that the most important (L1 norm of the weights
+  // that read them) come first: prefixes then lose least. The function of the largest sub-network does not
+  // change.
   void sort_channels();
 
   // Parameters and running statistics, as views for write_safetensors(). Valid while the super-network lives
@@ -94,6 +103,9 @@ class Supernet {
   void declare(Rng* rng);
   void add_conv(const std::string& name, std::vector<std::int64_t> shape, Rng* rng);
   void add_bn(const std::string& name, std::int64_t channels, double gamma);
+
+  // Permutes the channels that `producers` give and `consumer` reads by importance; returns the order.
+  torch::Tensor sort_between(const std::vector<std::string>& producers, const std::string& consumer);
 
   SearchSpace space_;
   std::map<std::string, torch::Tensor> parameters_, buffers_;
