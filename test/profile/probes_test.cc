@@ -27,8 +27,9 @@ TEST_CASE("unit_keys: the units of every sub-network, no more and no fewer") {
 }
 
 TEST_CASE("unit_keys: random sub-networks of the shipped spaces have no unit that is not listed") {
-  for (const char* name : {"fmnist-mbv3", "ofa-mbv3"}) {
+  for (const std::string& name : dsn::SearchSpace::shipped()) {
     const dsn::SearchSpace space = dsn::SearchSpace::load(name);
+    CAPTURE(name);
     const std::set<std::string> all = dsn::unit_keys(space);
     dsn::Rng rng(3);
     for (int i = 0; i < 100; ++i) {
@@ -49,6 +50,25 @@ TEST_CASE("cover_units: few sub-networks have every unit") {
   const auto many = dsn::cover_units(ofa, dsn::unit_keys(ofa), 0, 1);
   CHECK(keys_of(ofa, many) == dsn::unit_keys(ofa));
   CHECK(many.size() == 9 * ofa.resolutions().size());
+}
+
+TEST_CASE("cover_units: every width of elastic ones, and every pair of neighbouring widths") {
+  const dsn::SearchSpace slimmable = dsn::SearchSpace::load("fmnist-slimmable");
+  const auto probes = dsn::cover_units(slimmable, dsn::unit_keys(slimmable), 0, 1);
+  CHECK(probes.size() == slimmable.width().size());  // nothing else is elastic
+  CHECK(keys_of(slimmable, probes) == dsn::unit_keys(slimmable));
+
+  dsn::Json document = dsn::SearchSpace::load("ofa-resnet50").document();
+  document["resolutions"] = {64, 96};
+  const dsn::SearchSpace resnet = dsn::SearchSpace::parse(document, "resnet.json");
+  const std::set<std::string> all = dsn::unit_keys(resnet);
+  const auto many = dsn::cover_units(resnet, all, 0, 1);
+  CHECK(keys_of(resnet, many) == all);
+  dsn::Rng rng(4);
+  for (int i = 0; i < 200; ++i) {
+    for (const std::string& key : keys_of(resnet, {resnet.sample(rng)})) CHECK(all.count(key) == 1);
+  }
+  CHECK(many.size() <= 2 * 9 * 3);  // resolutions, pairs of ratios, expand ratios
 }
 
 TEST_CASE("cover_units: depends on the seed alone, and adds random sub-networks up to the number asked for") {

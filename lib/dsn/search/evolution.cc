@@ -156,6 +156,9 @@ class Evolution {
       config.e[b] = pick(mother.e[b], father.e[b], fresh.e[b]);
       config.k[b] = pick(mother.k[b], father.k[b], fresh.k[b]);
     }
+    for (std::size_t i = 0; i < config.w.size(); ++i)
+      config.w[i] = pick(mother.w[i], father.w[i], fresh.w[i]);
+    if (!space_.stem_depth().empty()) config.s = pick(mother.s, father.s, fresh.s);
     return space_.canonical(std::move(config));
   }
 
@@ -172,7 +175,7 @@ class Evolution {
 }  // namespace
 
 bool ConfigLess::operator()(const SubnetConfig& a, const SubnetConfig& b) const noexcept {
-  return std::tie(a.r, a.d, a.e, a.k) < std::tie(b.r, b.d, b.e, b.k);
+  return std::tie(a.r, a.d, a.e, a.k, a.w, a.s) < std::tie(b.r, b.d, b.e, b.k, b.w, b.s);
 }
 
 std::vector<Candidate> evolve(const SearchSpace& space, const LatencyFn& latency,

@@ -42,6 +42,8 @@ std::vector<double> features_of(const SearchSpace& space, const SubnetConfig& co
       one_hot(features, stage.expand, config.e[block], i < depth);
     }
   }
+  for (const double ratio : config.w) one_hot(features, space.width(), ratio);
+  one_hot(features, space.stem_depth(), config.s);
   return features;
 }
 

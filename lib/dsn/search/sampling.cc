@@ -22,6 +22,10 @@ SubnetConfig draw_near(const SearchSpace& space, const SubnetConfig& anchor, dou
     if (keep()) config.e[b] = anchor.e[b];
     if (keep()) config.k[b] = anchor.k[b];
   }
+  for (std::size_t i = 0; i < config.w.size(); ++i) {
+    if (keep()) config.w[i] = anchor.w[i];
+  }
+  if (!space.stem_depth().empty() && keep()) config.s = anchor.s;
   return space.canonical(std::move(config));
 }
 
