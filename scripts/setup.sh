@@ -22,6 +22,7 @@ libcli11-dev|device|command line
 libvalijson-dev|device|checks files against JSON schemas
 libmd-dev|device|SHA-256 of artefacts
 zlib1g-dev|device|compressed data sets
+libzip-dev|device|PyTorch checkpoints, which are zip archives, for dsn import
 libeigen3-dev|device|linear algebra of the accuracy predictor
 libopencv-dev|device|image folders, video files, cameras
 doctest-dev|device|tests

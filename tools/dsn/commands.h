@@ -7,6 +7,7 @@
 namespace dsn::cli {
 
 Command add_train(CLI::App& root, CommonFlags& common);
+Command add_import(CLI::App& root, CommonFlags& common);
 Command add_profile(CLI::App& root, CommonFlags& common);
 Command add_search(CLI::App& root, CommonFlags& common);
 Command add_export(CLI::App& root, CommonFlags& common);

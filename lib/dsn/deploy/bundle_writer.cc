@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <set>
 #include <system_error>
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/core/staged_folder.h"
 #include "dsn/deploy/bundle.h"
 #include "dsn/supernet/checkpoint.h"
 
@@ -21,69 +17,6 @@ constexpr const char* kWeightsFile = "weights.safetensors";
 constexpr const char* kBnFile = "bn.safetensors";
 constexpr const char* kLutFile = "lut.json";
 constexpr const char* kManifest = "manifest.json";
-
-Error os_error(const fs::path& path, const std::string& what, const std::error_code& failure) {
-  const bool denied = failure == std::errc::permission_denied || failure == std::errc::read_only_file_system;
-  return {denied ? ErrorCode::permission : ErrorCode::io,
-          fmt::format("cannot {} {}: {}", what, path.string(), failure.message())};
-}
-
-// A folder beside the wanted one that vanishes unless it is put in place.
-class Staging {
- public:
-  explicit Staging(const fs::path& folder) : target_(folder), path_(folder.string() + ".tmp") {
-    std::error_code failure;
-    fs::remove_all(path_, failure);  // left over from a process that was killed
-    fs::create_directories(path_, failure);
-    if (failure) throw os_error(path_, "create", failure);
-  }
-  ~Staging() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
-
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
-  // One step for whoever looks at the target: what was there is swapped out and then removed with this
-  // object.
-  void put_in_place() {
-    std::error_code failure;
-    if (!fs::exists(target_, failure)) {
-      fs::rename(path_, target_, failure);
-      if (failure) throw os_error(target_, "create", failure);
-      return;
-    }
-    if (renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0) return;
-    // Not every file system can swap (overlay, NFS): then there is a moment without a bundle.
-    const fs::path old = target_.string() + ".old.tmp";
-    fs::remove_all(old, failure);
-    fs::rename(target_, old, failure);
-    if (failure) throw os_error(target_, "replace", failure);
-    fs::rename(path_, target_, failure);
-    if (failure) {
-      std::error_code ignored;
-      fs::rename(old, target_, ignored);
-      throw os_error(target_, "replace", failure);
-    }
-    fs::remove_all(old, failure);
-  }
-
- private:
-  fs::path target_, path_;
-};
-
-// "out/" and "out" are the same folder; without a name there is nothing to put a temporary folder beside.
-fs::path normal_folder(const fs::path& folder) {
-  fs::path normal = folder.lexically_normal();
-  if (!normal.has_filename()) normal = normal.parent_path();
-  if (normal.empty() || normal == "." || normal == ".." || normal == normal.root_path()) {
-    throw Error(ErrorCode::bad_usage, fmt::format("'{}' cannot be a bundle's folder", folder.string()),
-                "name a folder that does not exist yet");
-  }
-  return normal;
-}
 
 // Only a bundle or an empty folder may be replaced: --out must not cost anyone their files.
 void require_replaceable(const fs::path& folder) {
@@ -179,7 +112,7 @@ void write_bundle(const BundleParts& parts, const fs::path& folder) {
   require_together(checkpoint, family, lut, parts);
   require_levels(lut, family, space, parts.lut);
 
-  Staging staging(target);
+  StagedFolder staging(target);
   Json listed = Json::object();
   write_safetensors(staging.path() / kWeightsFile, checkpoint.tensors.tensors(), {});
   listed["weights"] = part(staging.path() / kWeightsFile);
