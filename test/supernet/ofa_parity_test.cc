@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sub-networks of an imported Once-for-All checkpoint against the reference implementation's outputs.
+#include <torch/torch.h>  // before doctest: both define CHECK, and doctest's is meant
+
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
