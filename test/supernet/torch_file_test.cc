@@ -174,7 +174,22 @@ TEST_CASE("TorchFile: code is refused by name, wherever in a legacy file it stan
                 "found global collections.OrderedDict");
 }
 
+TEST_CASE("TorchFile: a zip bomb is refused before it is unpacked") {
+  const TorchFile file = TorchFile::open(kTorch / "bomb.zip.pth");
+  REQUIRE(file.tensors().at("w").numel() == 1 << 19);
+  check_refused(read_file(kTorch / "bomb.zip.pth"), "said to unpack to 2097152: refused as a zip bomb");
+}
+
+TEST_CASE("TorchFile: a pickled module is refused") {
+  const std::string module =
+      "(" + text("module") + text("Net") + text("net.py") + text("class Net: pass") + "tQ";
+  check_refused(legacy_file("}" + text("net") + module + "s.", "]."),
+                "a persistent object that is not a storage");
+  check_refused(legacy_file(global("models.net", "Net") + ")\x81.", "]."), "found global models.net.Net");
+}
+
 TEST_CASE("TorchFile: big-endian, foreign and empty files are told apart") {
+  check_refused(read_file(kTorch / "big-endian.zip.pth"), "found byte order 'big', expected little");
   std::string content = one_tensor(tensor("0", 6, 0, "K\x06", "K\x01"), kSix);
   std::string big = content;
   big.replace(big.find("\x88s."), 1, "\x89");

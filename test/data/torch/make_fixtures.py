@@ -124,6 +124,15 @@ def main():
             target.writestr(zipfile.ZipInfo(item.filename), source.read(item), zipfile.ZIP_DEFLATED)
     (HERE / "tiny.odd.zip.pth").unlink()
 
+    # What must be refused: 2 MiB of zeros in 2 KiB; an archive of a big-endian machine.
+    for name, order, values in (("bomb.zip.pth", b"little", torch.zeros(1 << 19)), ("big-endian.zip.pth", b"big", torch.zeros(2))):
+        torch.save({"w": values}, HERE / "plain.pth")
+        with zipfile.ZipFile(HERE / "plain.pth") as source, zipfile.ZipFile(HERE / name, "w") as target:
+            for item in source.infolist():
+                target.writestr(zipfile.ZipInfo(item.filename), source.read(item), zipfile.ZIP_DEFLATED)
+            target.writestr(zipfile.ZipInfo("plain/byteorder"), order)
+        (HERE / "plain.pth").unlink()
+
     # Seeds for the fuzzer: as small as they come.
     SEEDS.mkdir(parents=True, exist_ok=True)
     pair = torch.arange(6.0)
