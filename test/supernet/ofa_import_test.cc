@@ -203,4 +203,23 @@ TEST_CASE("ofa_to_dsn: without a layer after pooling, the feature mix is the fin
   CHECK_FALSE(ofa_to_dsn("final_expand_layer.conv.weight", space).has_value());
 }
 
+TEST_CASE("ofa_to_dsn: ProxylessNAS and ResNet-D have names of their own, and each of dsn's is reached") {
+  const auto name = [](const char* space, const char* theirs) {
+    return ofa_to_dsn(theirs, SearchSpace::load(space)).value_or("none");
+  };
+  CHECK(name("ofa-proxyless", "feature_mix_layer.conv.weight") == "final_expand.conv.weight");
+  CHECK(name("ofa-proxyless", "blocks.21.mobile_inverted_conv.depth_conv.bn.bn.bias") ==
+        "blocks.20.depth.bn.bias");
+  CHECK(name("ofa-proxyless", "input_stem.0.conv.conv.weight") == "none");
+  CHECK(name("ofa-resnet50", "module.input_stem.0.conv.conv.weight") == "stem.conv.weight");
+  CHECK(name("ofa-resnet50", "input_stem.1.conv.conv.conv.weight") == "stem.residual.conv.weight");
+  CHECK(name("ofa-resnet50", "input_stem.1.mobile_inverted_conv.bn.bn.bias") == "stem.residual.bn.bias");
+  CHECK(name("ofa-resnet50", "input_stem.2.bn.bn.running_mean") == "stem.out.bn.running_mean");
+  CHECK(name("ofa-resnet50", "blocks.0.conv1.conv.conv.weight") == "blocks.0.conv1.conv.weight");
+  CHECK(name("ofa-resnet50", "blocks.17.conv3.bn.bn.weight") == "blocks.17.conv3.bn.weight");
+  CHECK(name("ofa-resnet50", "blocks.4.downsample.conv.conv.weight") == "blocks.4.shortcut.conv.weight");
+  CHECK(name("ofa-resnet50", "classifier.linear.linear.weight") == "classifier.weight");
+  CHECK(name("ofa-resnet50", "blocks.0.conv.depth_conv.conv.weight") == "none");
+}
+
 }  // namespace dsn

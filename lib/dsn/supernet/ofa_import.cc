@@ -106,12 +106,6 @@ std::optional<std::string> fitting_flags(const TorchFile& file, const Found& fou
   document["classes"] = shape[0];
   for (const int width : hundredths) {
     const SearchSpace candidate = SearchSpace::parse(document, space.name(), width / 100.0);
-    // The stem alone rules most widths out.
-    if (const auto stem = found.names.find("stem.bn.weight");
-        stem == found.names.end() ||
-        file.tensors().at(stem->second).shape != std::vector<std::int64_t>{candidate.stem_channels()}) {
-      continue;
-    }
     if (same_shapes(file, found, tensor_shapes(candidate)))
       return fmt::format("--width-mult {} --classes {}", width / 100.0, shape[0]);
   }

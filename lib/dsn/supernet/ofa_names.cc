@@ -37,13 +37,21 @@ constexpr Rename kInner[] = {
     {"point_linear", "project"},
 };
 
+// ResNet-D: no kernel transforms, no fixed first block.
+constexpr Rename kOuterBottleneck[] = {
+    {"input_stem.0", "stem"}, {"input_stem.2", "stem.out"}, {"classifier.linear", "classifier"}};
+constexpr Rename kInnerBottleneck[] = {
+    {"conv1", "conv1"}, {"conv2", "conv2"}, {"conv3", "conv3"}, {"downsample", "shortcut"}};
+
 // Layers inside layers: an elastic layer wraps a plain one, and versions differ in which layers are elastic.
 constexpr Rename kWrapped[] = {
     {".conv.conv.", ".conv."}, {".bn.bn.", ".bn."}, {".linear.linear.", ".linear."}};
 
 constexpr std::string_view kParallel = "module.";
 constexpr std::string_view kBlocks = "blocks.";
-constexpr Rename kBlockBody[] = {{"mobile_inverted_conv", ""}, {"conv", ""}};
+constexpr std::string_view kStemResidual = "input_stem.1.";
+// What a residual block calls the path that is not its shortcut, in both generations.
+constexpr Rename kBody[] = {{"mobile_inverted_conv", ""}, {"conv", ""}};
 
 // `name` with the front that one of `renames` fits replaced; nothing if none does.
 std::optional<std::string> rename_front(std::string_view name, std::span<const Rename> renames) {
@@ -63,17 +71,29 @@ void unwrap(std::string& name) {
   }
 }
 
-// "N.conv.REST": the index, and REST without its dot.
-std::optional<std::string> rename_block(std::string_view name) {
+// What follows the body's name, unwrapped, with its dot in front: ".depth_conv.bn.weight".
+std::optional<std::string> body_of(std::string_view name) {
+  auto rest = rename_front(name, kBody);
+  if (!rest || rest->empty()) return std::nullopt;
+  unwrap(*rest);
+  return rest;
+}
+
+// `name` is "N.REST" of a block: with N the block's index in Once-for-All.
+std::optional<std::string> rename_block(std::string_view name, BlockKind kind) {
   int index = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
   if (error != std::errc() || index < 0 || end == name.data() + name.size() || *end != '.')
     return std::nullopt;
-  const auto body = rename_front(name.substr(static_cast<std::size_t>(end - name.data()) + 1), kBlockBody);
-  if (!body || body->empty()) return std::nullopt;
-  std::string rest = body->substr(1);
-  unwrap(rest);
-  const auto inner = rename_front(rest, kInner);
+  const std::string_view rest = name.substr(static_cast<std::size_t>(end - name.data()) + 1);
+  if (kind == BlockKind::bottleneck) {
+    std::string plain(rest);
+    unwrap(plain);
+    const auto inner = rename_front(plain, kInnerBottleneck);
+    return inner ? std::optional(fmt::format("blocks.{}.{}", index, *inner)) : std::nullopt;
+  }
+  const auto body = body_of(rest);
+  const auto inner = body ? rename_front(std::string_view(*body).substr(1), kInner) : std::nullopt;
   if (!inner) return std::nullopt;
   return index == 0 ? fmt::format("first.{}", *inner) : fmt::format("blocks.{}.{}", index - 1, *inner);
 }
@@ -86,8 +106,14 @@ bool is_ofa_counter(const std::string& name) {
 
 std::optional<std::string> ofa_to_dsn(std::string name, const SearchSpace& space) {
   while (name.starts_with(kParallel)) name.erase(0, kParallel.size());
-  if (name.starts_with(kBlocks)) return rename_block(std::string_view(name).substr(kBlocks.size()));
+  const BlockKind kind = space.block_kind();
+  if (name.starts_with(kBlocks)) return rename_block(std::string_view(name).substr(kBlocks.size()), kind);
+  if (kind == BlockKind::bottleneck && name.starts_with(kStemResidual)) {
+    const auto body = body_of(std::string_view(name).substr(kStemResidual.size()));
+    return body ? std::optional("stem.residual" + *body) : std::nullopt;
+  }
   unwrap(name);
+  if (kind == BlockKind::bottleneck) return rename_front(name, kOuterBottleneck);
   return space.feature_channels() > 0 ? rename_front(name, kOuter) : rename_front(name, kOuterUnmixed);
 }
 

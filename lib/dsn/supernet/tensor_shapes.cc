@@ -19,29 +19,39 @@ class Lister {
 
  private:
   void add(const Unit& unit) {
-    const std::int64_t in = unit.in_channels, out = unit.out_channels, k = unit.kernel;
+    const std::string name = unit.name();
+    const std::int64_t in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels,
+                       k = unit.kernel;
     switch (unit.kind) {
       case UnitKind::stem:
-        conv_bn("stem", {out, in, k, k});
+      case UnitKind::stem_residual:
+      case UnitKind::stem_pool:
+        conv_bn(name, {out, in, k, k});
         break;
       case UnitKind::mbconv:
         mbconv(unit);
         break;
+      case UnitKind::bottleneck:
+        conv_bn(name + ".conv1", {mid, in, 1, 1});
+        conv_bn(name + ".conv2", {mid, mid, k, k});
+        conv_bn(name + ".conv3", {out, mid, 1, 1});
+        if (!unit.residual) conv_bn(name + ".shortcut", {out, in, 1, 1});
+        break;
       case UnitKind::final_expand:
-        conv_bn("final_expand", {out, in, 1, 1});
+        conv_bn(name, {out, in, 1, 1});
         break;
       case UnitKind::feature_mix:
-        shapes_["feature_mix.weight"] = {out, in, 1, 1};
+        shapes_[name + ".weight"] = {out, in, 1, 1};
         break;
       case UnitKind::classifier:
-        shapes_["classifier.weight"] = {out, in};
-        shapes_["classifier.bias"] = {out};
+        shapes_[name + ".weight"] = {out, in};
+        shapes_[name + ".bias"] = {out};
         break;
     }
   }
 
   void mbconv(const Unit& unit) {
-    const std::string name = unit.block < 0 ? "first" : fmt::format("blocks.{}", unit.block);
+    const std::string name = unit.name();
     const std::int64_t in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels,
                        se = unit.se_channels;
     if (unit.expands) conv_bn(name + ".expand", {mid, in, 1, 1});
