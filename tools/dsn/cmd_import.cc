@@ -99,15 +99,11 @@ int run(const Flags& flags, const Session& session) {
   const fs::path folder = normal_folder(flags.out);
   require_replaceable(folder);
   const SearchSpace space = SearchSpace::load(flags.space, flags.width_mult, flags.classes);
-  session.job.begin("import", 2);
   const OfaImport import = import_ofa(flags.checkpoint, space);
-  session.job.advance(1);
   StagedFolder staging(folder);
   write_checkpoint(staging.path() / kWeightsFile, import.info, import.views());
   write_file_atomic(staging.path() / kSpaceFile, dump_json(space.document()));
   staging.put_in_place();
-  session.job.advance(1);
-  session.job.end();
   session.result(result_of(import, folder), describe(import, folder));
   return done_status();
 }
