@@ -27,7 +27,7 @@ bool has(const std::string& text, const std::string& part) {
 }
 
 std::vector<std::string> import_args(const fs::path& checkpoint, const fs::path& out) {
-  return {"import", "ofa", checkpoint, "--space", kTorch / "tiny.space.json", "--classes", "4", "--out", out};
+  return {"import", "ofa", checkpoint, "--space", kTorch / "tiny.space.json", "--out", out};
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ constexpr const char* kSpaceFile = "space.json";
 
 struct Flags {
   std::string format, checkpoint, space = "ofa-mbv3", out;
-  double width_mult = 1.0;
-  int classes = 1000;
+  double width_mult = 0;  // 0: the space's own
+  int classes = 0;        // 0: the space's own
 };
 
 // Only what an import wrote, or an empty folder, may be replaced: --out must not cost anyone their files.
@@ -118,12 +118,12 @@ Command add_import(CLI::App& root, CommonFlags& common) {
   add_path(app, "CHECKPOINT", flags->checkpoint,
            "File of torch.save(), legacy or zip; nothing in it is executed")
       ->required();
-  app.add_option("--width-mult", flags->width_mult, "Width multiplier it was trained with")
-      ->check(in_range(0.01, 16.0))
-      ->capture_default_str();
-  app.add_option("--classes", flags->classes, "Classes it tells apart")
-      ->check(in_range(1, 1 << 20))
-      ->capture_default_str();
+  app.add_option("--width-mult", flags->width_mult,
+                 "Width multiplier it was trained with; default: the space's own, 1 of ofa-mbv3")
+      ->check(in_range(0.01, 16.0));
+  app.add_option("--classes", flags->classes,
+                 "Classes it tells apart; default: the space's own, 1000 of ofa-mbv3")
+      ->check(in_range(1, 1 << 20));
   app.add_option("--space", flags->space, "A shipped search space or a dsn.space file")
       ->type_name("NAME|FILE")
       ->capture_default_str();
