@@ -29,6 +29,7 @@ doctest-dev|device|tests
 libbenchmark-dev||micro-benchmarks
 libtorch-dev||training, searching and the torch executor
 libopenblas0-pthread||fast matrix products for LibTorch; the reference BLAS is many times slower
+libgloo-dev||headers of what LibTorch talks with between processes of one training
 dataset-fashion-mnist||the images of the quickstart
 stress-ng||the load of the quickstart
 LIST

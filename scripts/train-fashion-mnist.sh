@@ -3,6 +3,11 @@
 # Trains the super-network that examples/ ships, as it was trained. About 25 minutes of two AMD Zen 4 cores.
 #
 # usage: scripts/train-fashion-mnist.sh [OUT.safetensors] [dsn train options, e.g. --resume]
+#
+# The same recipe for what it is compared with:
+#   OUT --stop-after 0 --method static --subnet CONFIG.json      one sub-network alone
+#   OUT --stop-after 0 --space fmnist-slimmable                  a width-only super-network
+#   OUT --stop-after 0 --method shrink                           progressive shrinking
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -308,6 +308,42 @@ TEST_CASE(
   CHECK(Json::parse(resumed.out)["weights_sha256"] == Json::parse(whole.out)["weights_sha256"]);
 }
 
+TEST_CASE("dsn train --plan: the phases as a table and as JSON, and nothing is trained") {
+  const Chain& c = chain();
+  const std::string out = c.temp / "planned.safetensors";
+  Outcome outcome = dsn_tool(c.train_args(out, "30") + Args{"--method", "shrink", "--plan"});
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(has(outcome.out, "full network, fixed"));
+  outcome = dsn_tool(c.train_args(out, "30") + Args{"--method", "shrink", "--plan", "--json"});
+  const Json plan = Json::parse(outcome.out);
+  CHECK(plan["method"] == "shrink");
+  REQUIRE(plan["phases"].size() >= 2);
+  CHECK(plan["phases"][0]["name"] == "full");
+  int epochs = 0;
+  for (const Json& phase : plan["phases"]) epochs += phase["epochs"].get<int>();
+  CHECK(epochs == 30);
+  CHECK_FALSE(fs::exists(out));
+}
+
+TEST_CASE("dsn train --method static: one sub-network from a file, and errors where it is missing or unwanted") {
+  const Chain& c = chain();
+  const std::string out = c.temp / "static.safetensors";
+  Outcome outcome = dsn_tool(c.train_args(out, "2") + Args{"--method", "static"});
+  CHECK(outcome.status == 2);
+  CHECK(has(outcome.err, "--subnet"));
+  outcome = dsn_tool(c.train_args(out, "2") + Args{"--subnet", "smallest"});
+  CHECK(outcome.status == 2);
+  outcome = dsn_tool(c.train_args(out, "2") + Args{"--method", "static", "--subnet", "smallest", "--json"});
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const Json record = Json::parse(outcome.out)["record"];
+  dsn::write_file_atomic(c.temp / "subnet.json", record["only_subnet"].dump());
+  outcome = dsn_tool(c.train_args(out, "2") +
+                     Args{"--method", "static", "--subnet", (c.temp / "subnet.json").string(), "--json"});
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(Json::parse(outcome.out)["record"]["only_subnet"] == record["only_subnet"]);
+  CHECK(Json::parse(outcome.out)["record"]["validation"]["accuracy"] == record["validation"]["accuracy"]);
+}
+
 TEST_CASE("dsn train: unknown data, spaces and channels that do not fit are one line and exit 2") {
   const Chain& c = chain();
   Outcome outcome = dsn_tool(

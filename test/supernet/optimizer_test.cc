@@ -41,7 +41,8 @@ TEST_CASE("Optimizer::step: clips the norm, spares biases and transforms from de
   std::map<std::string, torch::Tensor> one{{"b", torch::zeros({1}).requires_grad_()}};
   Optimizer clipped(one, {0.0, 0.0, 2.0, 0});
   (one.at("b") * 100).sum().backward();
-  CHECK(clipped.step(1.0) == doctest::Approx(100));
+  CHECK(clipped.gradient_norm() == doctest::Approx(100));
+  clipped.step(1.0);
   CHECK(one.at("b")[0].item<float>() == doctest::Approx(-2.F));
 }
 

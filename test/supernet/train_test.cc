@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "dsn/supernet/evaluate.h"
 #include "tiny.h"
 
@@ -90,7 +92,9 @@ TEST_CASE("train_supernet: interrupted and resumed equals never interrupted, bit
   CHECK(Checkpoint::open(parts).weights_sha256 == Checkpoint::open(whole).weights_sha256);
 }
 
-TEST_CASE("train_supernet: stopped after an epoch it writes a checkpoint, and resumed it ends as if never stopped") {
+TEST_CASE(
+    "train_supernet: stopped after an epoch it writes a checkpoint, and resumed it ends as if never "
+    "stopped") {
   const Folder folder;
   const StripeDataset train(200, 1, "stripes/train"), val(60, 2, "stripes/val");
   TrainOptions options = quick();
@@ -130,22 +134,130 @@ TEST_CASE("train_supernet: a state of other options, a missing one and a truncat
   CHECK(code_of(options) == ErrorCode::bad_input);
 }
 
-TEST_CASE("train_supernet: a loss that is no longer finite ends it and leaves no checkpoint") {
+TEST_CASE(
+    "train_supernet: derailed by an absurd learning rate it goes back, lowers it and learns after all") {
+  const Folder folder;
+  const StripeDataset train(480, 1, "stripes/train"), val(150, 2, "stripes/val");
+  TrainOptions options = quick();
+  options.learning_rate = 1e6;
+  options.warmup_epochs = 0;
+  options.clip_norm = 0;
+  options.guard.lr_factor = 1e-7;
+  const fs::path out = folder.path / "net.safetensors", curve = folder.path / "curve.jsonl";
+  train_supernet(info(), train, val, options, {out, curve, false}, silent_job());
+  const Json record = Checkpoint::open(out).info.record;
+  CHECK(record["train"]["rollbacks"] == 1);
+  CHECK(record["train"]["lr_scale"] == 1e-7);
+  CHECK(record["validation"]["accuracy_largest"].get<double>() > 0.9);
+  std::size_t epochs = 0, rollbacks = 0;
+  for (const Json& row : record["curve"]) {
+    if (!row.contains("event")) {
+      CHECK(row["epoch"] == ++epochs);
+    } else if (row["event"] == "rollback") {
+      ++rollbacks;
+      CHECK(row["lr_scale"] == 1e-7);
+      CHECK(row["reason"].get<std::string>().find_first_of("lg") == 0);  // loss or gradient
+    }
+  }
+  CHECK(epochs == 6);
+  CHECK(rollbacks == 1);
+  CHECK(read_file(curve).find("\"event\":\"rollback\"") != std::string::npos);
+}
+
+TEST_CASE(
+    "train_supernet: a hopeless training ends as failed after its rollbacks, and the last good state stays") {
   const Folder folder;
   const StripeDataset train(200, 1, "stripes/train"), val(30, 2, "stripes/val");
   TrainOptions options = quick();
   options.learning_rate = 1e30;
   options.warmup_epochs = 0;
   options.clip_norm = 0;
+  options.guard.rollbacks = 2;
   const fs::path out = folder.path / "net.safetensors";
-  try {
-    train_supernet(info(), train, val, options, {out, {}, false}, silent_job());
-    FAIL("went on");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::failed);
-    CHECK(error.message().find("loss") != std::string::npos);
-  }
+  const auto failure = [&](bool resume) {
+    try {
+      train_supernet(info(), train, val, options, {out, {}, resume}, silent_job());
+    } catch (const Error& error) {
+      CHECK((error.code() == ErrorCode::failed));
+      return error.message();
+    }
+    return std::string("went on");
+  };
+  CHECK(failure(false).find("2 rollback") != std::string::npos);
   CHECK_FALSE(fs::exists(out));
+  const TensorFile state = TensorFile::open(out.string() + ".state");
+  for (const float w : state.at("raw/classifier.weight").floats()) CHECK(std::isfinite(w));
+  // More rollbacks go on from there, and are counted on.
+  options.guard.rollbacks = 3;
+  CHECK(failure(true).find("3 rollback") != std::string::npos);
+}
+
+TEST_CASE(
+    "train_supernet: method shrink goes through its phases, learns, and resumes in the right one bit for "
+    "bit") {
+  const Folder folder;
+  const StripeDataset train(200, 1, "stripes/train"), val(90, 2, "stripes/val");
+  TrainOptions options = quick();
+  options.method = Method::shrink;
+  options.epochs = 9;
+  options.evaluate_every = 1;
+  const fs::path whole = folder.path / "whole.safetensors", parts = folder.path / "parts.safetensors";
+  train_supernet(info(), train, val, options, {whole, {}, false}, silent_job());
+  const Checkpoint checkpoint = Checkpoint::open(whole);
+  const Json& record = checkpoint.info.record;
+  REQUIRE(record["plan"].size() == 4);
+  CHECK(record["curve"].front()["phase"] == "full");
+  CHECK(record["curve"].back()["phase"] == "expand 1");
+  CHECK(record["validation"]["accuracy_largest"].get<double>() > 0.8);
+  CHECK(record["validation"]["accuracy_smallest"].get<double>() > 0.6);
+
+  // Stopped in the full network's phase, at a phase's first step, and with the teacher at work.
+  bool resume = false;
+  for (const int looks : {9, 16, 20}) {
+    StopAfter stop(looks);
+    CHECK_THROWS_AS(train_supernet(info(), train, val, options, {parts, {}, resume}, stop), Error);
+    resume = true;
+  }
+  train_supernet(info(), train, val, options, {parts, {}, true}, silent_job());
+  CHECK(Checkpoint::open(parts).weights_sha256 == checkpoint.weights_sha256);
+}
+
+TEST_CASE(
+    "train_supernet: method static trains one sub-network, says so in the record, and leaves the others "
+    "behind") {
+  const Folder folder;
+  const StripeDataset train(480, 1, "stripes/train"), val(150, 2, "stripes/val");
+  TrainOptions options = quick();
+  options.method = Method::fixed;
+  options.subnet = tiny_space().canonical(tiny_space().smallest());
+  const fs::path out = folder.path / "net.safetensors";
+  train_supernet(info(), train, val, options, {out, {}, false}, silent_job());
+  const Checkpoint checkpoint = Checkpoint::open(out);
+  const Json& record = checkpoint.info.record;
+  CHECK(record["only_subnet"] == tiny_space().to_json(*options.subnet));
+  CHECK(record["validation"]["accuracy"].get<double>() > 0.85);
+  CHECK(record["curve"].back()["accuracy"] == record["validation"]["accuracy"]);
+  Supernet net(checkpoint.info.space, checkpoint.tensors);
+  EvaluateOptions evaluation;
+  evaluation.calibration_images = 200;
+  const auto results = evaluate(net, {*options.subnet, net.space().largest()}, train, val,
+                                checkpoint.info.preprocessing, evaluation, silent_job());
+  CHECK(results[0].accuracy > results[1].accuracy);
+}
+
+TEST_CASE("train_supernet: the number of loader threads changes nothing") {
+  const Folder folder;
+  const StripeDataset train(200, 1, "stripes/train"), val(60, 2, "stripes/val");
+  TrainOptions options = quick();
+  options.epochs = 2;
+  std::vector<std::string> hashes;
+  for (const int loaders : {1, 3}) {
+    options.loaders = loaders;
+    const fs::path out = folder.path / "net.safetensors";
+    train_supernet(info(), train, val, options, {out, {}, false}, silent_job());
+    hashes.push_back(Checkpoint::open(out).weights_sha256);
+  }
+  CHECK(hashes[0] == hashes[1]);
 }
 
 TEST_CASE("train_supernet: batches that do not divide, or are larger than the data, are bad usage") {

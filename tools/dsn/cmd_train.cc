@@ -2,6 +2,7 @@
 // dsn train: a super-network from labelled images.
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "cli/flags.h"
@@ -9,6 +10,10 @@
 #include "commands.h"
 #include "dsn/core/file.h"
 #include "dsn/data/dataset.h"
+#include "dsn/space/network.h"
+#include "dsn/supernet/checkpoint.h"
+#include "dsn/supernet/plan.h"
+#include "dsn/supernet/ranks.h"
 #include "dsn/supernet/train.h"
 
 namespace dsn::cli {
@@ -18,7 +23,9 @@ struct Flags {
   std::string space = "fmnist-mbv3", data, out, curve;
   double width_mult = 0;
   std::size_t val_count = 5000;
-  bool resume = false, no_flip = false;
+  std::string method = "sandwich", subnet, precision = "float32";
+  double rank_timeout_s = 60;
+  bool resume = false, no_flip = false, plan_only = false;
   TrainOptions options;
 };
 
@@ -38,6 +45,51 @@ void require_no_state(const Flags& flags) {
   if (flags.resume || !fs::exists(state)) return;
   throw Error(ErrorCode::bad_usage, fmt::format("{} holds an interrupted training", state.string()),
               "--resume continues it; remove the file to start anew");
+}
+
+// --subnet: "largest", "smallest", or a file with a sub-network (alone, or under "config").
+SubnetConfig subnet_of(const std::string& text, const SearchSpace& space) {
+  if (text == "largest") return space.canonical(space.largest());
+  if (text == "smallest") return space.canonical(space.smallest());
+  const Json document = read_json(text, true);
+  const JsonView view(document, text);
+  return space.from_json(view.has("config") ? view["config"] : view);
+}
+
+std::string table_of(const TrainPlan& plan) {
+  Table table;
+  table.column("phase", Table::Align::left);
+  table.column("epochs");
+  table.column("peak lr");
+  table.column("passes/step");
+  table.column("teacher", Table::Align::left);
+  table.column("elastic", Table::Align::left);
+  for (const TrainPhase& p : plan.phases) {
+    const char* teacher = p.rule == StepRule::sandwich ? "largest, in place"
+                          : p.rule == StepRule::distil ? "full network, fixed"
+                                                       : "-";
+    table.row({p.name, fmt::format("{}-{}", p.first_epoch + 1, p.first_epoch + p.epochs),
+               fmt::format("{:.4g}", p.learning_rate), std::to_string(p.subnets), teacher, p.elastic});
+  }
+  return table.str();
+}
+
+// A rank that says nothing, but can be stopped.
+class StopOnly : public Job {
+ public:
+  explicit StopOnly(const Job& job) : job_(job) {}
+  [[nodiscard]] bool stop_requested() const noexcept override { return job_.stop_requested(); }
+
+ private:
+  const Job& job_;
+};
+
+Json plan_document(const TrainPlan& plan, const Flags& flags, const SearchSpace& space) {
+  return {{"method", to_string(plan.method)},
+          {"space", space.name()},
+          {"space_sha256", space.sha256()},
+          {"options", to_json(flags.options, space)},
+          {"phases", to_json(plan)}};
 }
 
 Json result_of(const Checkpoint& checkpoint) {
@@ -60,29 +112,119 @@ std::string table_of(const Checkpoint& checkpoint) {
                fmt::format("{:.0f}", static_cast<double>(network.params()) / 1e3),
                fmt::format("{:.2f}", validation.at(key).get<double>() * 100)});
   };
-  row("largest", space.largest(), "accuracy_largest");
-  row("smallest", space.smallest(), "accuracy_smallest");
+  if (checkpoint.info.record.contains("only_subnet")) {
+    const JsonView only(checkpoint.info.record.at("only_subnet"), checkpoint.tensors.file(),
+                        "/record/only_subnet");
+    row("static", space.from_json(only), "accuracy");
+  } else {
+    row("largest", space.largest(), "accuracy_largest");
+    row("smallest", space.smallest(), "accuracy_smallest");
+  }
   return fmt::format("{}accuracy on {} ({} images), batch norm calibrated\nwrote {}\n", table.str(),
                      validation.at("data").get<std::string>(), validation.at("images").get<std::size_t>(),
                      checkpoint.tensors.file());
 }
 
-int run(Flags& flags, const Session& session) {
-  check_writable(flags.out);
-  if (!flags.curve.empty()) check_writable(flags.curve);
-  require_no_state(flags);
-  flags.options.augmentation.flip = !flags.no_flip;
+// What the command line and the data say, checked; the part that every rank does alike.
+struct Prepared {
+  std::unique_ptr<Dataset> train, val;
+  CheckpointInfo info;
+  TrainPlan plan;
+};
 
-  const auto train = open_dataset(flags.data, Split::train, flags.val_count);
-  const auto val = open_dataset(flags.data, Split::val, flags.val_count);
+Prepared prepare(Flags& flags) {
+  TrainOptions& options = flags.options;
+  options.method = parse_method(flags.method);
+  options.precision = parse_precision(flags.precision);
+  options.augmentation.flip = !flags.no_flip;
+  auto train = open_dataset(flags.data, Split::train, flags.val_count);
+  auto val = open_dataset(flags.data, Split::val, flags.val_count);
   CheckpointInfo info{SearchSpace::load(flags.space, flags.width_mult, train->classes()),
                       Preprocessing::for_dataset(flags.data), train->class_names(), flags.data, Json()};
   require_channels(info.space, info.preprocessing, flags);
-  train_supernet(std::move(info), *train, *val, flags.options, {flags.out, flags.curve, flags.resume},
-                 session.job);
-  const Checkpoint checkpoint = Checkpoint::open(flags.out);
-  session.result(result_of(checkpoint), table_of(checkpoint));
+  if (!flags.subnet.empty()) options.subnet = subnet_of(flags.subnet, info.space);
+  TrainPlan plan = make_plan(info.space, options);
+  return {std::move(train), std::move(val), std::move(info), std::move(plan)};
+}
+
+void train(Flags& flags, Job& job, Ranks* ranks) {
+  const bool first = ranks == nullptr || ranks->rank() == 0;
+  if (first) {
+    check_writable(flags.out);
+    if (!flags.curve.empty()) check_writable(flags.curve);
+    require_no_state(flags);
+  }
+  Prepared p = prepare(flags);
+  if (first) {
+    job.info(fmt::format("plan ({}, {} epochs, batch {}{})\n{}", to_string(p.plan.method),
+                         flags.options.epochs, flags.options.batch,
+                         ranks == nullptr ? "" : fmt::format(", {} ranks", ranks->size()), table_of(p.plan)));
+  }
+  train_supernet(std::move(p.info), *p.train, *p.val, flags.options, {flags.out, flags.curve, flags.resume},
+                 job, ranks);
+}
+
+// One rank of several: rank 0 speaks for all; what any of them meets is told to the others.
+void train_as_rank(Flags& flags, const Session& session, const RankPlace& place) {
+  const bool cuda = flags.options.device.starts_with("cuda");
+  Ranks ranks(place, flags.rank_timeout_s, cuda);
+  StopOnly quiet(session.job);
+  try {
+    train(flags, place.rank == 0 ? session.job : quiet, &ranks);
+  } catch (const std::exception& error) {
+    ranks.tell_failure(error.what());
+    throw;
+  }
+}
+
+int run(Flags& flags, const Session& session) {
+  if (flags.plan_only) {
+    const Prepared p = prepare(flags);
+    session.result(plan_document(p.plan, flags, p.info.space), table_of(p.plan));
+    return done_status();
+  }
+  if (flags.out.empty()) {
+    throw Error(ErrorCode::bad_usage, "--out is required",
+                "add --out FILE.safetensors, or --plan to see the plan only");
+  }
+  const RankPlace place = rank_place([](const char* name) { return std::getenv(name); });
+  if (place.size > 1) {
+    train_as_rank(flags, session, place);
+  } else {
+    train(flags, session.job, nullptr);
+  }
+  if (place.rank == 0) {
+    const Checkpoint checkpoint = Checkpoint::open(flags.out);
+    session.result(result_of(checkpoint), table_of(checkpoint));
+  }
   return done_status();
+}
+
+void add_guard(CLI::App& app, GuardOptions& guard) {
+  const std::string group = "When training derails";
+  app.add_option("--spike", guard.spike,
+                 "A loss this many robust deviations above the last steps' median derails; 0: only what is "
+                 "not finite")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--spike-window", guard.window, "Steps that a loss is compared with")
+      ->check(in_range(20, 100000))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--rollbacks", guard.rollbacks, "Times to go back to the last good state before giving up")
+      ->check(in_range(0, 1000))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--rollback-lr", guard.lr_factor,
+                 "Learning rate after going back, as a factor, for the rest")
+      ->check(in_range(0.001, 1.0))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--snapshot-steps", guard.snapshot_steps, "Steps between good states kept in memory")
+      ->check(in_range(1, 1000000))
+      ->capture_default_str()
+      ->group(group);
 }
 
 void add_recipe(CLI::App& app, Flags& flags) {
@@ -100,7 +242,8 @@ void add_recipe(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group(group);
-  app.add_option("--stop-after", o.stop_after, "End after so many epochs of the schedule; --resume goes on from there; 0: all")
+  app.add_option("--stop-after", o.stop_after,
+                 "End after so many epochs of the schedule; --resume goes on from there; 0: all")
       ->check(in_range(0, 100000))
       ->capture_default_str()
       ->group(group);
@@ -158,8 +301,7 @@ void add_recipe(CLI::App& app, Flags& flags) {
 Command add_train(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   flags->options.workers = default_threads();
-  CLI::App& app =
-      *root.add_subcommand("train", "Train a super-network (sandwich rule, in-place distillation)");
+  CLI::App& app = *root.add_subcommand("train", "Train a super-network, or one sub-network alone");
   app.add_option("--space", flags->space, "A shipped search space or a dsn.space file")
       ->type_name("NAME|FILE")
       ->capture_default_str();
@@ -171,8 +313,13 @@ Command add_train(CLI::App& root, CommonFlags& common) {
   app.add_option("--val-count", flags->val_count, "Training images kept back to validate on")
       ->capture_default_str();
   add_path(app, "-o,--out", flags->out, "Checkpoint to write; FILE.state holds what --resume needs")
-      ->type_name("FILE")
-      ->required();
+      ->type_name("FILE");
+  app.add_option("--method", flags->method,
+                 "sandwich; shrink: Once-for-All's progressive shrinking; static: one sub-network alone")
+      ->capture_default_str();
+  add_path(app, "--subnet", flags->subnet, "What method static trains: CONFIG.json, largest or smallest")
+      ->type_name("CONFIG");
+  app.add_flag("--plan,--dry-run", flags->plan_only, "Print the plan and train nothing");
   add_path(app, "--curve", flags->curve, "Learning curve, a line of JSON per epoch")->type_name("FILE");
   app.add_flag("--resume", flags->resume, "Continue an interrupted training");
   app.add_option("--evaluate-every", flags->options.evaluate_every, "Epochs between evaluations")
@@ -185,11 +332,22 @@ Command add_train(CLI::App& root, CommonFlags& common) {
                  "Workers that share each batch, a thread each; part of the result")
       ->check(in_range(1, 256))
       ->capture_default_str();
+  app.add_option("--loaders", flags->options.loaders, "Threads that prepare images; not part of the result")
+      ->check(in_range(1, 256))
+      ->capture_default_str();
+  app.add_option("-d,--device", flags->options.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", flags->precision, "float32; on CUDA also bfloat16 or float16 (mixed)")
+      ->capture_default_str();
+  add_duration(
+      app, "--rank-timeout", flags->rank_timeout_s,
+      "With several processes (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT): longest wait for another one");
   add_seed(app, flags->options.seed);
   add_recipe(app, *flags);
-  add_common(
-      app, common, "dsn train --data fashion-mnist --epochs 24 --out fmnist.safetensors --curve curve.jsonl",
-      "dsn train --data cifar10:cifar-10-batches-bin --space my-space.json --out cifar.safetensors --resume");
+  add_guard(app, flags->options.guard);
+  add_common(app, common,
+             "dsn train --data fashion-mnist --epochs 24 --out fmnist.safetensors --curve curve.jsonl",
+             "dsn train --data cifar10:cifar-10-batches-bin --space my-space.json --method shrink --epochs "
+             "90 --plan");
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -50,25 +50,28 @@ std::vector<torch::Tensor> calibration_batches(const Dataset& data, const Prepro
 }
 
 TrainBatches::TrainBatches(const Dataset& data, const Preprocessing& how, const Augmentation& augmentation,
-                           int r, std::size_t batch, std::uint64_t seed, int epoch, std::size_t first_step)
+                           const BatchPlan& plan)
     : data_(data),
       how_(how),
       augmentation_(augmentation),
-      r_(r),
-      batch_(batch),
-      seed_(seed),
-      epoch_(epoch),
-      order_(data.size()) {
-  if (data.size() < batch) {
+      plan_([&] {
+        BatchPlan p = plan;
+        if (p.count == 0) p.count = p.batch;
+        return p;
+      }()),
+      order_(data.size()),
+      claimed_(plan.first_step),
+      taken_(plan.first_step) {
+  if (data.size() < plan.batch) {
     throw Error(ErrorCode::bad_input,
                 fmt::format("{}: found {} training images, expected at least one batch of {}", data.name(),
-                            data.size(), batch),
+                            data.size(), plan.batch),
                 "choose a smaller --batch");
   }
   std::iota(order_.begin(), order_.end(), std::size_t{0});
-  Rng rng = Rng::stream(seed, fmt::format("order/{}", epoch));
+  Rng rng = Rng::stream(plan.seed, fmt::format("order/{}", plan.epoch));
   rng.shuffle(std::span(order_));
-  thread_ = std::thread([this, first_step] { produce(first_step); });
+  for (int i = 0; i < std::max(1, plan.loaders); ++i) threads_.emplace_back([this] { produce(); });
 }
 
 TrainBatches::~TrainBatches() {
@@ -77,50 +80,50 @@ TrainBatches::~TrainBatches() {
     stop_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 Batch TrainBatches::make(std::size_t step) const {
-  Batch batch = empty_batch(batch_, how_.channels, r_);
-  for (std::size_t i = 0; i < batch_; ++i) {
-    const std::size_t index = order_[step * batch_ + i];
-    Rng rng = Rng::stream(seed_, fmt::format("augment/{}/{}", epoch_, index));
-    preprocess(augment(data_.image(index), augmentation_, rng), how_, r_, item(batch, i));
+  Batch batch = empty_batch(plan_.count, how_.channels, plan_.r);
+  if (plan_.pin) batch.images = batch.images.pin_memory();
+  for (std::size_t i = 0; i < plan_.count; ++i) {
+    const std::size_t index = order_[step * plan_.batch + plan_.first + i];
+    Rng rng = Rng::stream(plan_.seed, fmt::format("augment/{}/{}", plan_.epoch, index));
+    preprocess(augment(data_.image(index), augmentation_, rng), how_, plan_.r, item(batch, i));
     batch.labels.data_ptr<std::int64_t>()[i] = data_.label(index);
   }
   return batch;
 }
 
-void TrainBatches::produce(std::size_t first_step) {
-  try {
-    for (std::size_t step = first_step; step < steps(data_, batch_); ++step) {
-      Batch batch = make(step);
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stop_ || ready_.size() < kAhead; });
-      if (stop_) return;
-      ready_.push_back(std::move(batch));
-      changed_.notify_all();
+void TrainBatches::produce() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    // A step is claimed only when it is near, so that what is ready stays small however slow the consumer is.
+    changed_.wait(lock, [&] { return stop_ || claimed_ < taken_ + kAhead + threads_.size(); });
+    if (stop_ || claimed_ >= steps(data_, plan_.batch)) return;
+    const std::size_t step = claimed_++;
+    lock.unlock();
+    Made made;
+    try {
+      made.batch = make(step);
+    } catch (...) {
+      made.error = std::current_exception();
     }
-  } catch (...) {
-    const std::lock_guard lock(mutex_);
-    error_ = std::current_exception();
+    lock.lock();
+    ready_[step] = std::move(made);
+    changed_.notify_all();
   }
-  const std::lock_guard lock(mutex_);
-  done_ = true;
-  changed_.notify_all();
 }
 
 Batch TrainBatches::next() {
+  if (taken_ >= steps(data_, plan_.batch)) return {};
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return done_ || !ready_.empty(); });
-  if (ready_.empty()) {
-    if (error_) std::rethrow_exception(error_);
-    return {};
-  }
-  Batch batch = std::move(ready_.front());
-  ready_.pop_front();
+  changed_.wait(lock, [&] { return ready_.contains(taken_); });
+  const Made made = std::move(ready_.extract(taken_).mapped());
+  ++taken_;
   changed_.notify_all();
-  return batch;
+  if (made.error) std::rethrow_exception(made.error);
+  return made.batch;
 }
 
 }  // namespace dsn

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "dsn/core/error.h"
+#include "dsn/supernet/bn_act.h"
+#include "dsn/supernet/depthwise.h"
 #include "dsn/supernet/supernet.h"
 
 namespace dsn {
@@ -73,11 +75,29 @@ struct Supernet::Pass {
     return torch::batch_norm(x, gamma, beta, {}, {}, true, 0.0, eps, false);
   }
 
-  // Convolution with "same" padding, with the first channels of its weight, and batch norm.
+  // Batch norm, activation, and the residual where there is one.
+  torch::Tensor norm_act(const torch::Tensor& x, const std::string& name, Activation act,
+                         const torch::Tensor& residual = {}) const {
+    if (collect == nullptr && mode != BnMode::stored && takes_batch_norm_act(x, act)) {
+      const std::int64_t channels = x.size(1);
+      BnActSettings settings{act, net.space_.bn_eps(), kBnMomentum};
+      if (mode == BnMode::batch_update) {
+        settings.running_mean = net.buffers_.at(name + ".running_mean").narrow(0, 0, channels);
+        settings.running_var = net.buffers_.at(name + ".running_var").narrow(0, 0, channels);
+      }
+      return batch_norm_act(x, parameter(name + ".weight").narrow(0, 0, channels),
+                            parameter(name + ".bias").narrow(0, 0, channels), residual, settings);
+    }
+    const torch::Tensor y = activate(norm(x, name), act);
+    return residual.defined() ? y + residual : y;
+  }
+
+  // Convolution with "same" padding, with the first channels of its weight, batch norm and what follows it.
   torch::Tensor conv_norm(const torch::Tensor& x, const std::string& name, std::int64_t out, int kernel = 1,
-                          int stride = 1) const {
+                          int stride = 1, Activation act = Activation::none,
+                          const torch::Tensor& residual = {}) const {
     const torch::Tensor weight = net.weight(name + ".conv.weight", out, x.size(1));
-    return norm(torch::conv2d(x, weight, {}, stride, kernel / 2), name + ".bn");
+    return norm_act(torch::conv2d(x, weight, {}, stride, kernel / 2), name + ".bn", act, residual);
   }
 
   torch::Tensor squeeze_excite(const torch::Tensor& x, const std::string& name, const Unit& unit) const {
@@ -93,19 +113,18 @@ struct Supernet::Pass {
   torch::Tensor mbconv(const torch::Tensor& input, const Unit& unit) const {
     const std::string name = unit.name();
     torch::Tensor x = input;
-    if (unit.expands) x = activate(conv_norm(x, name + ".expand", unit.mid_channels), unit.act);
-    x = torch::conv2d(x, net.depthwise_weight(unit.block, unit.mid_channels, unit.kernel), {}, unit.stride,
-                      unit.kernel / 2, 1, unit.mid_channels);
-    x = activate(norm(x, name + ".depth.bn"), unit.act);
+    if (unit.expands) x = conv_norm(x, name + ".expand", unit.mid_channels, 1, 1, unit.act);
+    x = depthwise_conv2d(x, net.depthwise_weight(unit.block, unit.mid_channels, unit.kernel), unit.stride);
+    x = norm_act(x, name + ".depth.bn", unit.act);
     if (unit.se_channels > 0) x = squeeze_excite(x, name, unit);
-    x = conv_norm(x, name + ".project", unit.out_channels);
-    return unit.residual ? x + input : x;
+    return conv_norm(x, name + ".project", unit.out_channels, 1, 1, Activation::none,
+                     unit.residual ? input : torch::Tensor());
   }
 
   torch::Tensor bottleneck(const torch::Tensor& input, const Unit& unit) const {
     const std::string name = unit.name();
-    torch::Tensor x = activate(conv_norm(input, name + ".conv1", unit.mid_channels), unit.act);
-    x = activate(conv_norm(x, name + ".conv2", unit.mid_channels, unit.kernel, unit.stride), unit.act);
+    torch::Tensor x = conv_norm(input, name + ".conv1", unit.mid_channels, 1, 1, unit.act);
+    x = conv_norm(x, name + ".conv2", unit.mid_channels, unit.kernel, unit.stride, unit.act);
     x = conv_norm(x, name + ".conv3", unit.out_channels);
     if (unit.residual) return activate(x + input, unit.act);
     const torch::Tensor averaged =
@@ -122,13 +141,13 @@ struct Supernet::Pass {
           x = torch::conv2d(x, net.weight(name + ".conv.weight", unit.out_channels, unit.in_channels), {},
                             unit.stride, unit.kernel / 2)
                   .contiguous(torch::MemoryFormat::ChannelsLast);
-          x = activate(norm(x, name + ".bn"), unit.act);
+          x = norm_act(x, name + ".bn", unit.act);
           break;
         case UnitKind::stem_residual:
-          x = x + activate(conv_norm(x, name, unit.out_channels, unit.kernel), unit.act);
+          x = x + conv_norm(x, name, unit.out_channels, unit.kernel, 1, unit.act);
           break;
         case UnitKind::stem_pool:
-          x = activate(conv_norm(x, name, unit.out_channels, unit.kernel), unit.act);
+          x = conv_norm(x, name, unit.out_channels, unit.kernel, 1, unit.act);
           x = torch::max_pool2d(x, 3, 2, 1);
           break;
         case UnitKind::mbconv:
@@ -138,7 +157,7 @@ struct Supernet::Pass {
           x = bottleneck(x, unit);
           break;
         case UnitKind::final_expand:
-          x = activate(conv_norm(x, name, unit.out_channels), unit.act);
+          x = conv_norm(x, name, unit.out_channels, 1, 1, unit.act);
           break;
         case UnitKind::feature_mix:
           x = torch::conv2d(x.mean({2, 3}, true),

@@ -1,67 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training a super-network: sandwich rule with in-place distillation.
+// Training a super-network, or one sub-network alone, after a plan (plan.h).
 //
-// Each step runs the largest sub-network on the labels, then the smallest and some random ones on the
-// largest's outputs, and updates once (Yu and Huang, "Universally slimmable networks", ICCV 2019,
-// arXiv:1903.05134; BigNAS, arXiv:2003.11142).
+// Sandwich: each step runs the largest sub-network on the labels, then the smallest and some random ones on
+// the largest's outputs, and updates once (Yu and Huang, "Universally slimmable networks", ICCV 2019,
+// arXiv:1903.05134; BigNAS, arXiv:2003.11142). Shrink: Once-for-All (Cai et al., ICLR 2020,
+// arXiv:1908.09791).
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "dsn/core/job.h"
 #include "dsn/supernet/checkpoint.h"
-#include "dsn/supernet/supernet.h"
+#include "dsn/supernet/plan.h"
+#include "dsn/supernet/train_options.h"
 
 namespace dsn {
 
-struct TrainOptions {
-  // Behaviour
-  int epochs = 24;
-  std::size_t batch = 128;
-  double learning_rate = 0.2;  // peak, for `batch` images; cosine to zero after a linear warm-up
-  double warmup_epochs = 1.0;
-  double momentum = 0.9;         // Nesterov
-  double weight_decay = 1e-4;    // convolution and linear weights only
-  double label_smoothing = 0.1;  // on the largest sub-network's loss
-  double dropout = 0.1;          // before the classifier, largest only
-  int random_subnets = 1;        // besides the largest and the smallest
-  double ema_decay = 0.999;      // of the weights that are evaluated and saved; 0: none
-  double clip_norm = 5.0;        // gradient norm; 0: none
-  Augmentation augmentation;
-  std::uint64_t seed = 1;
-  std::size_t calibration_images = 2000;
-  // Workers that each take an equal part of every batch on one thread, with batch statistics of their own.
-  // Faster on a CPU than one worker of many threads, and part of the result: another number gives other
-  // (equally good) weights.
-  int workers = 1;
-  // Cost
-  int stop_after = 0;      // end after so many epochs of the schedule, as if it were done; 0: all. --resume goes on from there
-  int evaluate_every = 1;  // epochs between evaluations on the validation split
-};
-
-// Learning curve: one row per evaluated epoch.
-struct TrainEpoch {
-  int epoch = 0;
-  double loss_largest = 0, loss_smallest = 0;  // mean over the epoch
-  double images_per_s = 0;
-  std::optional<double> accuracy_largest, accuracy_smallest;  // calibrated, validation split
-};
+class Ranks;
 
 struct TrainFiles {
   fs::path out;    // checkpoint, written at the end; `out`.state holds what --resume needs, rewritten after
-                   // each epoch and on interruption
-  fs::path curve;  // JSON lines, appended; empty: none
+                   // each epoch, every options.state_every_s, on interruption and on failure
+  fs::path curve;  // JSON lines, rewritten after each epoch; empty: none
   bool resume = false;
 };
 
 // Trains from `info` (space, preprocessing, labels) and writes files.out with the averaged weights, running
-// statistics calibrated for the largest sub-network, and a record of options, curve and final accuracies.
-// Interrupted: state is saved, then Error{interrupted}. Throws Error{failed} when the loss is no longer
-// finite, Error{mismatch} when a state file is of other options.
+// statistics calibrated for the largest (or the one trained) sub-network, and a record of options, plan,
+// curve and final accuracies; Method::fixed adds "only_subnet", the one sub-network that these weights are
+// good for.
+//
+// Curve: a row per epoch {"epoch", "phase", "loss", ...}; accuracies are of the largest and smallest
+// sub-network of the phase, calibrated, validation split. A rollback is a row {"event": "rollback", "epoch",
+// "step", "reason", "back_to", "lr_scale"}, a step that failed twice {"event": "skipped step", ...}.
+//
+// Interrupted: state is saved, then Error{interrupted}. Throws Error{failed} when the loss leaves its course
+// more often than the guard allows (the last good state is kept), Error{mismatch} when a state file is of
+// other options.
+//
+// With `ranks`, this process is one of several that train together: each takes an equal part of every batch,
+// and only rank 0 reads and writes files and talks to `job`. The result is that of one process with as many
+// workers as all ranks have together: the same bits when a rank's number of workers is a power of two, else
+// but for the order of additions (about 1e-6). A lost rank ends all with Error{failed}; rank 0 saves the
+// state, if it is not the one.
 void train_supernet(CheckpointInfo info, const Dataset& train, const Dataset& val,
-                    const TrainOptions& options, const TrainFiles& files, Job& job);
-
-[[nodiscard]] Json to_json(const TrainOptions& options);
+                    const TrainOptions& options, const TrainFiles& files, Job& job, Ranks* ranks = nullptr);
 
 }  // namespace dsn
