@@ -8,9 +8,9 @@
 
 // Sixteen floats at a time, whatever vectors the processor has: GCC and Clang split them. Clones for wider
 // vectors are chosen when the program is loaded; sanitizers do not bear code that early.
+#pragma GCC diagnostic ignored "-Wpsabi"  // every function that takes a vector is inlined; Clang heeds this too
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3")
-#pragma GCC diagnostic ignored "-Wpsabi"  // every function that takes a vector is inlined
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define DSN_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
