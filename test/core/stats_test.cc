@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsn/core/stats.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <vector>
 
 #include "support.h"
@@ -79,4 +81,19 @@ TEST_CASE("mape: a fraction of the measured values; a measured 0 has none") {
   CHECK_THROWS_AS((void)dsn::mape(V{1}, V{0}), dsn::Error);
   CHECK_THROWS_AS((void)dsn::mape(V{}, V{}), dsn::Error);
   CHECK_THROWS_AS((void)dsn::mape(V{1}, V{1, 2}), dsn::Error);
+}
+
+TEST_CASE("wilson_interval: the intervals that Newcombe (1998) tabulates, and the ends") {
+  // Statistics in Medicine 17, 857-872, table I, method 3.
+  const std::vector<std::tuple<int, int, double, double>> cases{
+      {81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0.0, 0.1611}, {1, 29, 0.0061, 0.1718}};
+  for (const auto& [successes, n, low, high] : cases) {
+    const dsn::Interval interval = dsn::wilson_interval(successes, n);
+    CHECK(interval.low == Approx(low).epsilon(0.0005 / std::max(low, 0.01)));
+    CHECK(interval.high == Approx(high).epsilon(0.0005 / high));
+  }
+  CHECK(dsn::wilson_interval(0, 5).low == 0);
+  CHECK(dsn::wilson_interval(5, 5).high == 1);
+  CHECK_THROWS_AS((void)dsn::wilson_interval(0, 0), dsn::Error);
+  CHECK_THROWS_AS((void)dsn::wilson_interval(3, 2), dsn::Error);
 }

@@ -91,6 +91,18 @@ double kendall_tau(std::span<const double> a, std::span<const double> b) {
   return concordance / std::sqrt(untied_a * untied_b);
 }
 
+Interval wilson_interval(std::int64_t successes, std::int64_t n) {
+  if (n <= 0 || successes < 0 || successes > n) {
+    throw Error(ErrorCode::failed, fmt::format("interval of {} successes in {} trials", successes, n));
+  }
+  constexpr double kZ = 1.959963984540054;  // 97.5 % quantile of the normal distribution
+  const auto trials = static_cast<double>(n);
+  const double share = static_cast<double>(successes) / trials, z2n = kZ * kZ / trials;
+  const double centre = (share + z2n / 2) / (1 + z2n);
+  const double half = kZ / (1 + z2n) * std::sqrt(share * (1 - share) / trials + z2n / (4 * trials));
+  return {successes == 0 ? 0.0 : centre - half, successes == n ? 1.0 : centre + half};
+}
+
 double mape(std::span<const double> predicted, std::span<const double> measured) {
   require_pairs(predicted, measured, "mape");
   if (measured.empty()) throw Error(ErrorCode::failed, "mape of no samples");

@@ -2,6 +2,7 @@
 // What needs OpenCV, in a build without it.
 #include <fmt/format.h>
 
+#include "dsn/data/confusion.h"
 #include "dsn/data/internal.h"
 
 namespace dsn::datasets {
@@ -28,3 +29,12 @@ std::unique_ptr<FrameSource> open_camera(const std::string& device) {
 }
 
 }  // namespace dsn::datasets
+
+namespace dsn {
+
+void write_confusion_picture(const ConfusionMatrix& /*confusion*/, const std::vector<std::string>& /*names*/,
+                             const std::string& /*title*/, const fs::path& path) {
+  datasets::require_opencv(path.string());
+}
+
+}  // namespace dsn
