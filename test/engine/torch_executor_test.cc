@@ -110,13 +110,22 @@ TEST_CASE("TorchExecutor: wrong sizes, an unprepared level and foreign statistic
   CHECK_THROWS_AS(executor->infer(images(1, 12), 2, logits), Error);
   executor->infer(images(1, 12), 1, logits);
 
-  const BnStats foreign{{"blocks.0.depth.bn", {{1.F}, {1.F}}}};
-  try {
-    executor->prepare({{f.space.smallest(), foreign}});
-    FAIL("statistics of another width were accepted");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::mismatch);
-    CHECK(error.message().find("blocks.0.depth.bn") != std::string::npos);
+  // Of another width, a part of them, and more than the level has: none is filled up or left out.
+  const BnStats own = to_bn_stats(f.net.calibrate({torch::rand({4, 1, 12, 12})}, f.space.smallest()));
+  BnStats foreign = own, partial = own, more = own;
+  foreign["blocks.0.depth.bn"] = {{1.F}, {1.F}};
+  partial.erase("final_expand.bn");
+  more["blocks.1.depth.bn"] = own.at("stem.bn");
+  const std::vector<std::pair<BnStats, std::string>> refused{
+      {foreign, "blocks.0.depth.bn"}, {partial, "final_expand.bn: found none"}, {more, "level 0"}};
+  for (const auto& [stats, named] : refused) {
+    try {
+      executor->prepare({{f.space.smallest(), stats}});
+      FAIL("accepted");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::mismatch);
+      CHECK(error.message().find(named) != std::string::npos);
+    }
   }
   executor->infer(images(1, 12), 1, logits);  // a failed prepare() leaves what was there
 }

@@ -2,6 +2,7 @@
 #include "dsn/search/family.h"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <string>
 
@@ -116,4 +117,30 @@ TEST_CASE(
 TEST_CASE("Family::load: a file that does not exist is not_found") {
   CHECK(code_of([] { (void)Family::load("/nonexistent/family.json"); }, "/nonexistent/family.json") ==
         ErrorCode::not_found);
+}
+
+TEST_CASE("Family::parse: MACs or parameters that are not the configuration's are refused with both") {
+  const Json good = document_of(sample_family());
+  for (const char* key : {"macs", "params"}) {
+    Json document = good;
+    std::swap(document["levels"][0][key], document["levels"][1][key]);
+    try {
+      (void)Family::parse(document, "f.json");
+      FAIL("accepted");
+    } catch (const dsn::Error& error) {
+      CHECK(error.code() == dsn::ErrorCode::bad_input);
+      CHECK(error.message() ==
+            fmt::format("f.json: /levels/0/{}: found {}, expected {}, as its configuration has", key,
+                        good["levels"][1][key].dump(), good["levels"][0][key].dump()));
+    }
+  }
+}
+
+TEST_CASE(
+    "Family::calibration_doubts: levels without statistics are told of, but not the largest sub-network") {
+  Family family = sample_family();
+  CHECK(family.calibration_doubts().empty());
+  for (Level& level : family.levels) level.bn_prefix.clear();
+  REQUIRE(family.calibration_doubts().size() == 1);
+  CHECK(family.calibration_doubts()[0].find("level 0 was never calibrated") != std::string::npos);
 }

@@ -279,7 +279,7 @@ TEST_CASE(
     evaluation.calibration_images = 200;
     for (const Evaluation& e :
          evaluate(net, configs, train, val, checkpoint.info.preprocessing, evaluation, silent_job())) {
-      CHECK(e.accuracy > 0.75);
+      CHECK(e.accuracy() > 0.75);
     }
   }
   fs::remove_all(folder);

@@ -6,13 +6,11 @@
 
 #include "dsn/core/error.h"
 #include "dsn/supernet/checkpoint.h"
-#include "dsn/supernet/evaluate.h"
 #include "tiny.h"
 
 namespace dsn {
 namespace {
 
-using testing::StripeDataset;
 using testing::tiny_space;
 
 torch::Tensor random_images(int n, int r) {
@@ -179,43 +177,6 @@ TEST_CASE(
     CHECK(error.message().find(path.string()) != std::string::npos);
   }
   fs::remove(path);
-}
-
-TEST_CASE("evaluate: the same accuracies and statistics whatever the number of threads") {
-  const SearchSpace space = tiny_space();
-  Supernet net = trained_like(space);
-  const StripeDataset data(90, 1, "stripes/test"), calibration(60, 2, "stripes/train");
-  std::vector<SubnetConfig> configs;
-  Rng rng(9);
-  for (int i = 0; i < 7; ++i) configs.push_back(space.sample(rng));
-  EvaluateOptions options;
-  options.batch = 40;
-  options.calibration_images = 50;
-  options.calibration_batch = 20;
-  const auto one = evaluate(net, configs, calibration, data, Preprocessing{}, options, silent_job());
-  options.threads = 3;
-  const auto three = evaluate(net, configs, calibration, data, Preprocessing{}, options, silent_job());
-  REQUIRE(three.size() == configs.size());
-  for (std::size_t i = 0; i < configs.size(); ++i) {
-    CHECK(one[i].images == 90);
-    CHECK(one[i].accuracy == three[i].accuracy);
-    for (const auto& [name, stats] : one[i].bn) CHECK(difference(stats.mean, three[i].bn.at(name).mean) == 0);
-  }
-}
-
-TEST_CASE("evaluate: a stop request ends it as interrupted") {
-  struct Stopped : Job {
-    [[nodiscard]] bool stop_requested() const noexcept override { return true; }
-  } job;
-  const SearchSpace space = tiny_space();
-  Supernet net(space, 1);
-  const StripeDataset data(30, 1, "stripes");
-  try {
-    (void)evaluate(net, {space.largest()}, data, data, Preprocessing{}, {}, job);
-    FAIL("went on");
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::interrupted);
-  }
 }
 
 }  // namespace dsn

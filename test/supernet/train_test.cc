@@ -68,7 +68,7 @@ TEST_CASE("train_supernet: learns, and every sub-network of the space is far abo
   options.calibration_images = 200;
   for (const Evaluation& e :
        evaluate(net, configs, train, val, checkpoint.info.preprocessing, options, silent_job())) {
-    CHECK(e.accuracy > 0.75);
+    CHECK(e.accuracy() > 0.75);
   }
 }
 
@@ -242,7 +242,7 @@ TEST_CASE(
   evaluation.calibration_images = 200;
   const auto results = evaluate(net, {*options.subnet, net.space().largest()}, train, val,
                                 checkpoint.info.preprocessing, evaluation, silent_job());
-  CHECK(results[0].accuracy > results[1].accuracy);
+  CHECK(results[0].accuracy() > results[1].accuracy());
 }
 
 TEST_CASE("train_supernet: the number of loader threads changes nothing") {

@@ -8,6 +8,7 @@
 
 #include "cli/evaluation_journal.h"
 #include "cli/flags.h"
+#include "cli/labelled.h"
 #include "cli/measuring.h"
 #include "cli/table.h"
 #include "commands.h"
@@ -87,16 +88,10 @@ class Evaluator {
         how_(info.preprocessing),
         journal_(journal),
         job_(job),
-        train_(open_dataset(flags.data, Split::train, flags.val_count)),
-        val_(open_dataset(flags.data, Split::val, flags.val_count)),
+        train_(open_labelled(flags.data, Split::train, flags.val_count, info.space)),
+        val_(open_labelled(flags.data, Split::val, flags.val_count, info.space)),
         threads_(flags.threads),
         val_images_(flags.val_images) {
-    if (train_->classes() != info.space.classes()) {
-      throw Error(ErrorCode::mismatch,
-                  fmt::format("{} has {} classes, the super-network {}", flags.data, train_->classes(),
-                              info.space.classes()),
-                  "give the --data that it was trained on");
-    }
     options_.calibration_images = flags.calib_images;
     options_.threads = flags.threads;
   }
@@ -123,8 +118,8 @@ class Evaluator {
       for (std::size_t i = first; i < first + count; ++i) part.push_back(configs[open[i]]);
       const auto results = evaluate_on(*val_, part, final ? 0 : val_images_);
       for (std::size_t i = 0; i < count; ++i) {
-        accuracies[open[first + i]] = results[i].accuracy;
-        journal_.add(space.to_json(part[i]), final, results[i].accuracy);
+        accuracies[open[first + i]] = results[i].accuracy();
+        journal_.add(space.to_json(part[i]), final, results[i].accuracy());
       }
       journal_.save();
       job_.advance(static_cast<double>(configs.size() - open.size() + first + count));
@@ -152,9 +147,9 @@ class Evaluator {
   std::size_t val_images_;
 };
 
-std::unique_ptr<Dataset> test_split(const std::string& data, Job& job) {
+std::unique_ptr<Dataset> test_split(const Flags& flags, const SearchSpace& space, Job& job) {
   try {
-    return open_dataset(data, Split::test);
+    return open_labelled(flags.data, Split::test, flags.val_count, space);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;
     job.warn(fmt::format("no test images, the levels' accuracies stay those of the validation split: {}",
@@ -164,12 +159,11 @@ std::unique_ptr<Dataset> test_split(const std::string& data, Job& job) {
 }
 
 // Final accuracies and statistics of the levels; the statistics go into `bn_path`.
-void finish_levels(std::vector<Level>& levels, Evaluator& evaluator, const std::string& data,
+void finish_levels(std::vector<Level>& levels, Evaluator& evaluator, std::unique_ptr<Dataset> test,
                    const fs::path& bn_path, Job& job) {
   std::vector<SubnetConfig> configs;
   for (const Level& level : levels) configs.push_back(level.config);
   job.begin("evaluate levels", 1);
-  const auto test = test_split(data, job);
   const auto results = evaluator.evaluate_on(test ? *test : evaluator.val(), configs, 0);
   std::vector<BnStats> statistics;
   std::map<std::string, TensorView> tensors;
@@ -178,9 +172,9 @@ void finish_levels(std::vector<Level>& levels, Evaluator& evaluator, const std::
     levels[i].bn_prefix = fmt::format("level{}", i);
     statistics.push_back(to_bn_stats(results[i].bn));
     append_bn_stats(statistics.back(), levels[i].bn_prefix, tensors);
-    levels[i].accuracy = results[i].accuracy;
+    levels[i].accuracy = results[i].accuracy();
     levels[i].accuracy_on =
-        fmt::format("{}, n={}", (test ? *test : evaluator.val()).name(), results[i].images);
+        fmt::format("{}, n={}", (test ? *test : evaluator.val()).name(), results[i].images());
   }
   write_safetensors(bn_path, tensors, {});
   job.end();
@@ -310,7 +304,7 @@ int run(Flags& flags, const Session& session) {
   SearchResult result;
   try {
     result = run_search(space, lut, point, evaluate_configs, flags.options, session.job);
-    finish_levels(result.levels, evaluator, flags.data, bn_path, session.job);
+    finish_levels(result.levels, evaluator, test_split(flags, space, session.job), bn_path, session.job);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted || journal.size() == 0) throw;
     throw Error(

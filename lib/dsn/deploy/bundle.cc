@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/deploy/levels.h"
 
 namespace dsn {
 namespace {
@@ -43,26 +45,6 @@ fs::path checked_part(const fs::path& folder, const JsonView& part) {
                 "copy or export the bundle again");
   }
   return path;
-}
-
-std::vector<LevelSpec> level_specs(const Family& family, const fs::path& folder, const JsonView& parts) {
-  std::optional<TensorFile> statistics;
-  if (parts.has("bn")) statistics = TensorFile::open(checked_part(folder, parts["bn"]));
-  std::vector<LevelSpec> levels;
-  for (const Level& level : family.levels) {
-    LevelSpec spec{level.config, {}};
-    if (!level.bn_prefix.empty()) {
-      if (!statistics) {
-        throw Error(ErrorCode::bad_input,
-                    fmt::format("bundle {}: level {} has batch-norm statistics of its own, but the bundle "
-                                "has none (/parts/bn)",
-                                folder.string(), level.id));
-      }
-      spec.bn = load_bn_stats(*statistics, level.bn_prefix);
-    }
-    levels.push_back(std::move(spec));
-  }
-  return levels;
 }
 
 std::vector<std::string> texts(const JsonView& json) {
@@ -106,7 +88,9 @@ Bundle Bundle::open(const fs::path& folder) {
   const JsonView parts = view["parts"];
   Lut lut = Lut::load(checked_part(folder, parts["lut"]));
   lut.require_space(space);
-  std::vector<LevelSpec> levels = level_specs(family, folder, parts);
+  std::optional<TensorFile> statistics;
+  if (parts.has("bn")) statistics = TensorFile::open(checked_part(folder, parts["bn"]));
+  std::vector<LevelSpec> levels = level_specs(family, statistics, "bundle " + folder.string());
   TensorFile weights = TensorFile::open(checked_part(folder, parts["weights"]));
   return Bundle{folder,           std::move(manifest),      std::move(space),       std::move(family),
                 std::move(lut),   std::move(preprocessing), std::move(class_names), std::move(weights),

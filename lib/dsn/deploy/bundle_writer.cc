@@ -8,6 +8,7 @@
 #include "dsn/core/error.h"
 #include "dsn/core/staged_folder.h"
 #include "dsn/deploy/bundle.h"
+#include "dsn/deploy/levels.h"
 #include "dsn/supernet/checkpoint.h"
 
 namespace dsn {
@@ -124,10 +125,7 @@ void write_bundle(const BundleParts& parts, const fs::path& folder) {
   if (!family.bn_file.empty()) {
     const fs::path bn_path = parts.family.parent_path() / family.bn_file;
     const TensorFile statistics = TensorFile::open(bn_path);
-    for (const Level& level : family.levels) {
-      if (!level.bn_prefix.empty())
-        static_cast<void>(load_bn_stats(statistics, level.bn_prefix));  // throws if absent
-    }
+    static_cast<void>(level_specs(family, statistics, bn_path.string()));  // throws if some are absent
     write_safetensors(staging.path() / kBnFile, statistics.tensors(), {});
     listed["bn"] = part(staging.path() / kBnFile);
     inputs.push_back({"bn", sha256_file(bn_path)});

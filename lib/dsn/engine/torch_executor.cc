@@ -8,6 +8,8 @@
 
 #include "dsn/core/error.h"
 #include "dsn/engine/executor.h"
+#include "dsn/supernet/own_statistics.h"
+#include "dsn/supernet/pass_count.h"
 #include "dsn/supernet/supernet.h"
 #include "dsn/supernet/torch_threads.h"
 
@@ -46,36 +48,39 @@ torch::Tensor activate(torch::Tensor x, Activation act) {
 struct PreparedLevel {
   Network network;
   std::vector<UnitWeights> units;
+  std::int64_t folded_channels = 0;  // of batch norms that are folded into biases
 };
 
 class LevelBuilder {
  public:
   LevelBuilder(Supernet& net, const BnStats& bn) : net_(net), bn_(to_bn_tensors(bn)) {}
 
-  PreparedLevel build(const SubnetConfig& config) const {
+  // Once; `name` is for messages.
+  PreparedLevel build(const SubnetConfig& config, const std::string& name) {
     torch::NoGradGuard no_grad;
-    PreparedLevel level{make_network(net_.space(), config), {}};
+    PreparedLevel level{make_network(net_.space(), config), {}, 0};
     for (const Unit& unit : level.network.units) level.units.push_back(weights_of(unit));
+    level.folded_channels = folded_channels_;
+    if (!bn_.empty()) require_all_used(bn_, folded_, name);
     return level;
   }
 
  private:
   torch::Tensor parameter(const std::string& name) const { return net_.parameters().at(name).detach(); }
 
-  Folded fold(torch::Tensor weight, const std::string& bn) const {
+  Folded fold(torch::Tensor weight, const std::string& bn) {
     const std::int64_t channels = weight.size(0);
-    torch::Tensor mean = net_.buffers().at(bn + ".running_mean").narrow(0, 0, channels);
-    torch::Tensor variance = net_.buffers().at(bn + ".running_var").narrow(0, 0, channels);
-    if (const auto it = bn_.find(bn); it != bn_.end()) {
-      if (it->second.mean.size(0) != channels) {
-        throw Error(ErrorCode::mismatch,
-                    fmt::format("batch-norm statistics of {}: found {} channels, expected {}", bn,
-                                it->second.mean.size(0), channels),
-                    "calibrate this level again");
-      }
-      mean = it->second.mean;
-      variance = it->second.variance;
+    torch::Tensor mean, variance;
+    if (bn_.empty()) {
+      mean = net_.buffers().at(bn + ".running_mean").narrow(0, 0, channels);
+      variance = net_.buffers().at(bn + ".running_var").narrow(0, 0, channels);
+    } else {
+      const BnTensors& own = require_statistics(bn_, bn, channels);
+      mean = own.mean;
+      variance = own.variance;
     }
+    ++folded_;
+    folded_channels_ += channels;
     const torch::Tensor scale =
         parameter(bn + ".weight").narrow(0, 0, channels) / torch::sqrt(variance + net_.space().bn_eps());
     return {(weight * scale.view({-1, 1, 1, 1})).contiguous(),
@@ -87,11 +92,11 @@ class LevelBuilder {
   }
 
   // The convolution and batch norm of one layer.
-  Folded layer(const std::string& name, int out, int in) const {
+  Folded layer(const std::string& name, int out, int in) {
     return fold(weight(name + ".conv", out, in), name + ".bn");
   }
 
-  UnitWeights weights_of(const Unit& unit) const {
+  UnitWeights weights_of(const Unit& unit) {
     UnitWeights w;
     const std::string name = unit.name();
     const int in = unit.in_channels, mid = unit.mid_channels, out = unit.out_channels, se = unit.se_channels;
@@ -131,6 +136,8 @@ class LevelBuilder {
 
   Supernet& net_;
   BnTensorMap bn_;
+  std::size_t folded_ = 0;
+  std::int64_t folded_channels_ = 0;
 };
 
 torch::Tensor run_mbconv(const torch::Tensor& input, const Unit& unit, const UnitWeights& w) {
@@ -194,8 +201,10 @@ class TorchExecutor : public Executor {
   void prepare(std::vector<LevelSpec> levels) override {
     std::vector<PreparedLevel> prepared;
     for (const LevelSpec& level : levels) {
-      prepared.push_back(LevelBuilder(net_, level.bn).build(level.config));
+      const std::string name = fmt::format("level {}", prepared.size());
+      prepared.push_back(LevelBuilder(net_, level.bn).build(level.config, name));
       if (device_.is_cuda()) move(prepared.back());
+      check(prepared.back(), name);
     }
     levels_ = std::move(prepared);
     active_.reset();
@@ -230,17 +239,35 @@ class TorchExecutor : public Executor {
     torch::Tensor x = torch::from_blob(const_cast<float*>(input.data()),
                                        {batch, net.in_channels, net.resolution, net.resolution});
     if (device_.is_cuda()) x = x.to(device_);
-    for (std::size_t i = 0; i < net.units.size(); ++i) {
-      x = run_unit(x, net.units[i], level.units[i]);
+    x = run_units(level, x, observer);
+    torch::from_blob(logits.data(), {batch, net.classes}).copy_(x);
+  }
+
+ private:
+  torch::Tensor run_units(const PreparedLevel& level, torch::Tensor x, const UnitObserver* observer) const {
+    for (std::size_t i = 0; i < level.units.size(); ++i) {
+      x = run_unit(x, level.network.units[i], level.units[i]);
       if (observer != nullptr) {
         if (device_.is_cuda()) (void)x.flatten()[0].item<float>();  // waits for the device
         (*observer)(i);
       }
     }
-    torch::from_blob(logits.data(), {batch, net.classes}).copy_(x);
+    return x;
   }
 
- private:
+  // Runs the level once and holds what was computed against what it should cost. A folded batch norm has its
+  // scale in the weights: only its shift is left to count.
+  void check(const PreparedLevel& level, const std::string& name) const {
+    const Network& net = level.network;
+    const c10::InferenceMode inference;
+    const torch::Tensor x = torch::zeros({1, net.in_channels, net.resolution, net.resolution}, device_);
+    const PassCounter counter;
+    (void)run_units(level, x, nullptr);
+    PassCount count = counter.count();
+    count.params += level.folded_channels;
+    require_count(count, net, name);
+  }
+
   static torch::Device parse_device(const std::string& device) {
     try {
       const torch::Device parsed(device);

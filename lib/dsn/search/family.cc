@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/space/network.h"
 
 namespace dsn {
 namespace {
@@ -41,6 +42,14 @@ std::string file_beside(const JsonView& json, std::string_view key) {
   return name;
 }
 
+// What a level was recorded to cost tells it from the others: a configuration that was exchanged or edited
+// shows.
+std::int64_t fingerprint(const JsonView& json, std::int64_t expected) {
+  if (json.integer(1, kMaxCount) != expected)
+    json.fail(fmt::format("{}, as its configuration has", expected));
+  return expected;
+}
+
 Level level_from_json(const JsonView& json, const SearchSpace& space) {
   Level level;
   level.config = space.canonical(space.from_json(json["config"]));
@@ -48,8 +57,9 @@ Level level_from_json(const JsonView& json, const SearchSpace& space) {
   level.accuracy_origin = parse_origin(json["accuracy_origin"]);
   level.accuracy_on = json["accuracy_on"].text();
   if (json.has("val_accuracy")) level.val_accuracy = json["val_accuracy"].number(0, 1);
-  level.macs = json["macs"].integer(1, kMaxCount);
-  level.params = json["params"].integer(1, kMaxCount);
+  const Network network = make_network(space, level.config);
+  level.macs = fingerprint(json["macs"], network.macs());
+  level.params = fingerprint(json["params"], network.params());
   if (json.has("predicted_latency_s")) level.predicted_latency_s = json["predicted_latency_s"].number(0, 1e9);
   level.bn_prefix = optional_text(json, "bn_prefix");
   return level;
@@ -127,6 +137,19 @@ Family Family::parse(const Json& document, const std::string& file) {
     family.levels.push_back(std::move(level));
   }
   return family;
+}
+
+std::vector<std::string> Family::calibration_doubts() const {
+  const SearchSpace space = SearchSpace::parse(space_document, "family");
+  std::vector<std::string> doubts;
+  for (const Level& level : levels) {
+    if (!level.bn_prefix.empty() || level.config == space.canonical(space.largest())) continue;
+    doubts.push_back(fmt::format(
+        "level {} was never calibrated: it runs on the super-network's batch-norm statistics, which "
+        "belong to the largest sub-network, and loses accuracy",
+        level.id));
+  }
+  return doubts;
 }
 
 Json Family::to_json() const {

@@ -35,8 +35,13 @@ struct Family {
   std::string lut_file;        // measured level rows, beside the family file; empty when not measured
   std::vector<Level> levels;   // ascending latency and accuracy
 
+  // Throws Error{bad_input | mismatch} with the JSON path: a level whose MACs or parameters are not those of
+  // its configuration, too.
   static Family load(const fs::path& path);
   static Family parse(const Json& document, const std::string& file);
+  // One sentence per level that is not the largest sub-network and has no batch-norm statistics of its own:
+  // whoever runs or ships such a level says so.
+  [[nodiscard]] std::vector<std::string> calibration_doubts() const;
   [[nodiscard]] Json to_json() const;  // content only, without the envelope
 };
 

@@ -221,8 +221,8 @@ SubnetConfig SearchSpace::from_json(const JsonView& json) const {
   try {
     return canonical(std::move(config));
   } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}: {}", json.file(), json.pointer(), error.message()),
-                error.hint());
+    const std::string at = json.pointer().empty() ? json.file() : json.file() + ": " + json.pointer();
+    throw Error(error.code(), fmt::format("{}: {}", at, error.message()), error.hint());
   }
 }
 

@@ -7,6 +7,7 @@
 #include "dsn/core/error.h"
 #include "dsn/supernet/bn_act.h"
 #include "dsn/supernet/depthwise.h"
+#include "dsn/supernet/own_statistics.h"
 #include "dsn/supernet/supernet.h"
 
 namespace dsn {
@@ -52,16 +53,17 @@ struct Supernet::Pass {
     const torch::Tensor beta = parameter(name + ".bias").narrow(0, 0, channels);
     const double eps = net.space_.bn_eps();
     if (collect != nullptr) {
-      auto [y, mean, inv_std] = torch::native_batch_norm(x, gamma, beta, {}, {}, true, 0.0, eps);
-      (*collect)[name] = {mean, inv_std.pow(-2) - eps};
-      return y;
+      // From the values themselves: native_batch_norm's inverse deviation, taken back, loses what is small
+      // beside eps.
+      const torch::Tensor mean = x.mean({0, 2, 3});
+      const torch::Tensor variance = (x - mean.view({1, channels, 1, 1})).square_().mean({0, 2, 3});
+      (*collect)[name] = {mean, variance};
+      return torch::batch_norm(x, gamma, beta, mean, variance, false, 0.0, eps, false);
     }
     if (mode == BnMode::stored) {
       if (stats != nullptr) {
-        if (const auto it = stats->find(name); it != stats->end()) {
-          return torch::batch_norm(x, gamma, beta, it->second.mean, it->second.variance, false, 0.0, eps,
-                                   false);
-        }
+        const BnTensors& own = require_statistics(*stats, name, channels);
+        return torch::batch_norm(x, gamma, beta, own.mean, own.variance, false, 0.0, eps, false);
       }
       return torch::batch_norm(x, gamma, beta, net.buffers_.at(name + ".running_mean").narrow(0, 0, channels),
                                net.buffers_.at(name + ".running_var").narrow(0, 0, channels), false, 0.0, eps,

@@ -143,9 +143,9 @@ void Trainer::end_epoch(double images_per_s) {
     const auto results = evaluate_ends(now.space);
     if (!results.empty()) {
       put_accuracies(row, results);
-      accuracy_ = results.size() == 1 ? fmt::format("{:.2f} %", 100 * results[0].accuracy)
+      accuracy_ = results.size() == 1 ? fmt::format("{:.2f} %", 100 * results[0].accuracy())
                                       : fmt::format("{:.2f} % largest, {:.2f} % smallest",
-                                                    100 * results[0].accuracy, 100 * results[1].accuracy);
+                                                    100 * results[0].accuracy(), 100 * results[1].accuracy());
       said += "; validation " + accuracy_;
     }
   } else {

@@ -28,10 +28,10 @@ std::vector<Evaluation> Trainer::evaluate_here(const SearchSpace& space) {
 
 void Trainer::put_accuracies(Json& row, const std::vector<Evaluation>& results) {
   if (results.size() == 1) {
-    row["accuracy"] = results[0].accuracy;
+    row["accuracy"] = results[0].accuracy();
   } else {
-    row["accuracy_largest"] = results[0].accuracy;
-    row["accuracy_smallest"] = results[1].accuracy;
+    row["accuracy_largest"] = results[0].accuracy();
+    row["accuracy_smallest"] = results[1].accuracy();
   }
 }
 
