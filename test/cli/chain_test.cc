@@ -5,77 +5,23 @@
 
 #include <nlohmann/json.hpp>
 
+#include "chain.h"
 #include "dsn/core/json.h"
-#include "fakes/temp_folder.h"
-#include "process.h"
-#include "small_images.h"
 
-using dsn::fakes::TempFolder;
+using dsn::test::Args;
+using dsn::test::Chain;
+using dsn::test::chain;
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::is_one_error;
 using dsn::test::lines_of;
+using dsn::test::operator+;
 using dsn::test::Outcome;
 using dsn::test::ProcessOptions;
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-using Args = std::vector<std::string>;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-Args operator+(Args a, const Args& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-// What every test here starts from, made once by the tool itself.
-struct Chain {
-  TempFolder temp;
-  std::string data = "idx:" + (temp / "images").string();
-  std::string supernet = temp / "net.safetensors", lut = temp / "lut.json", family = temp / "family.json",
-              bundle = temp / "bundle";
-  Outcome trained, profiled, searched, exported;
-
-  Args train_args(const std::string& out, const std::string& epochs) const {
-    return {"train",   "--space",   (temp / "tiny.json").string(),
-            "--data",  data,        "--val-count",
-            "40",      "--epochs",  epochs,
-            "--batch", "20",        "--calib-images",
-            "40",      "--workers", "1",
-            "--lr",    "0.05",      "--dropout",
-            "0",       "--no-flip", "--pad",
-            "0",       "--out",     out};
-  }
-  Args profile_args(const std::string& out) const {
-    return {"profile", "--supernet", supernet, "--threads",       "1,2", "-r",    "3", "--min-time",
-            "1ms",     "--max-time", "5ms",    "--random-levels", "2",   "--out", out};
-  }
-  Args search_args(const std::string& out) const {
-    return {"search", "--supernet",     supernet, "--data",       data, "--lut",       lut,  "--levels",
-            "3",      "--samples",      "8",      "--rounds",     "1",  "--per-round", "4",  "--finalists",
-            "6",      "--calib-images", "40",     "--val-images", "20", "--val-count", "40", "--point",
-            "cpu:1",  "--out",          out};
-  }
-  Args run_args() const { return {"run", bundle, "--input", data, "--target-latency", "60s"}; }
-
-  Chain() {
-    dsn::test::write_small_images(temp / "images");
-    dsn::test::write_tiny_space(temp / "tiny.json");
-    trained = dsn_tool(train_args(supernet, "6") + Args{"--curve", (temp / "curve.jsonl").string()});
-    profiled = dsn_tool(profile_args(lut));
-    searched = dsn_tool(search_args(family));
-    exported = dsn_tool({"export", "--supernet", supernet, "--family", family, "--out", bundle});
-  }
-};
-
-const Chain& chain() {
-  static const Chain instance;
-  return instance;
-}
 
 // Sends `signal` once the file is there (or after a while, where there is none to wait for).
 ProcessOptions signal_when(int signal, std::function<bool()> ready) {

@@ -26,7 +26,8 @@ TEST_CASE("dsn without a command: help on stderr, nothing on stdout, exit 2") {
   const Outcome outcome = dsn_tool({});
   CHECK(outcome.status == 2);
   CHECK(outcome.out.empty());
-  for (const char* command : {"train", "import", "profile", "search", "export", "run", "replay", "platform"}) {
+  for (const char* command :
+       {"train", "import", "eval", "profile", "search", "export", "run", "replay", "platform"}) {
     CHECK_MESSAGE(has(outcome.err, command), command);
   }
 }
@@ -43,7 +44,8 @@ TEST_CASE("dsn --version: version, commit and features on stdout") {
 
 TEST_CASE("dsn COMMAND --help: on stdout, ends in two examples of that command") {
   std::vector<std::string> commands{"import", "profile", "export", "run", "replay", "platform"};
-  if (has(dsn_tool({"--version"}).out, "LibTorch: yes")) commands.insert(commands.end(), {"train", "search"});
+  if (has(dsn_tool({"--version"}).out, "LibTorch: yes"))
+    commands.insert(commands.end(), {"train", "eval", "search"});
   for (const std::string& command : commands) {
     CAPTURE(command);
     const Outcome outcome = dsn_tool({command, "--help"});
@@ -141,7 +143,7 @@ TEST_CASE("colours are for terminals, and NO_COLOR turns them off there") {
 
 TEST_CASE("without LibTorch, train and search say so and exit 4, whatever they are asked") {
   if (has(dsn_tool({"--version"}).out, "LibTorch: yes")) return;
-  for (const std::string& command : {std::string("train"), std::string("search")}) {
+  for (const std::string& command : {std::string("train"), std::string("eval"), std::string("search")}) {
     CAPTURE(command);
     const Outcome outcome = dsn_tool({command, "--data", "fashion-mnist", "--out", "x"});
     CHECK(outcome.status == 4);

@@ -55,6 +55,7 @@ int run(const Flags& flags, const Session& session) {
   write_bundle({flags.supernet, flags.family, lut_of(flags)}, flags.out);
   session.job.end();
   const Bundle bundle = Bundle::open(flags.out);  // read back: what was written is what a device will accept
+  for (const auto& doubt : bundle.family.calibration_doubts()) session.job.warn(doubt);
   session.result(bundle.manifest, describe(bundle));
   return done_status();
 }

@@ -152,7 +152,11 @@ int run(Flags& flags, const Session& session) {
   });
   std::unique_ptr<JsonLines> log;
   if (!flags.log.empty()) log = std::make_unique<JsonLines>(flags.log);
-  const auto doubts = measuring_doubts();  // before the run makes the machine busy
+  auto doubts = measuring_doubts();  // before the run makes the machine busy
+  for (auto& doubt : bundle.family.calibration_doubts()) {
+    session.job.warn(doubt);
+    doubts.push_back(std::move(doubt));
+  }
 
   executor->prepare(bundle.levels);
   const auto load = make_load_monitor(platform);

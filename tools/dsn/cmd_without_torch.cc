@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// train and search in a build without LibTorch: still listed, and clear about why they cannot.
+// train, eval and search in a build without LibTorch: still listed, and clear about why they cannot.
 #include <fmt/format.h>
 
 #include <memory>
@@ -24,6 +24,10 @@ Command add_absent(CLI::App& root, const std::string& name, const std::string& s
 
 Command add_train(CLI::App& root, CommonFlags& /*common*/) {
   return add_absent(root, "train", "Train a super-network");
+}
+
+Command add_eval(CLI::App& root, CommonFlags& /*common*/) {
+  return add_absent(root, "eval", "Accuracy of sub-networks, families and bundles");
 }
 
 Command add_search(CLI::App& root, CommonFlags& /*common*/) {

@@ -53,10 +53,10 @@ int work(int argc, char** argv) {
       ->take_last();  // the last of a repeated flag counts, as scripts that add to others' flags expect
 
   CommonFlags common;
-  const std::vector<Command> commands{add_train(root, common),   add_import(root, common),
-                                      add_profile(root, common), add_search(root, common),
-                                      add_export(root, common),  add_run(root, common),
-                                      add_replay(root, common),  add_platform(root, common)};
+  const std::vector<Command> commands{
+      add_train(root, common),   add_import(root, common), add_eval(root, common),
+      add_profile(root, common), add_search(root, common), add_export(root, common),
+      add_run(root, common),     add_replay(root, common), add_platform(root, common)};
   const auto chosen = [&]() -> const Command* {
     for (const auto& command : commands) {
       if (command.app->parsed()) return &command;
