@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "dsn/core/file.h"
 #include "dsn/core/json.h"
 #include "fakes/temp_folder.h"
 #include "process.h"
