@@ -3,9 +3,12 @@
 // of whole commands start from. Needs a build with LibTorch.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "dsn/core/file.h"
+#include "dsn/core/json.h"
 #include "fakes/temp_folder.h"
 #include "process.h"
 #include "small_images.h"
@@ -13,10 +16,6 @@
 namespace dsn::test {
 
 using Args = std::vector<std::string>;
-
-inline bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 inline Args operator+(Args a, const Args& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -66,6 +65,15 @@ struct Chain {
 inline const Chain& chain() {
   static const Chain instance;
   return instance;
+}
+
+inline Args eval_args(const Chain& c, const std::string& model) {
+  return {"eval", model, "--data", c.data, "--val-count", "40", "--calib-images", "40"};
+}
+
+inline std::string write_json(const fs::path& path, const nlohmann::json& json) {
+  dsn::write_file_atomic(path, dsn::dump_json(json));
+  return path;
 }
 
 }  // namespace dsn::test

@@ -271,7 +271,8 @@ TEST_CASE("dsn train --plan: the phases as a table and as JSON, and nothing is t
   CHECK_FALSE(fs::exists(out));
 }
 
-TEST_CASE("dsn train --method static: one sub-network from a file, and errors where it is missing or unwanted") {
+TEST_CASE(
+    "dsn train --method static: one sub-network from a file, and errors where it is missing or unwanted") {
   const Chain& c = chain();
   const std::string out = c.temp / "static.safetensors";
   Outcome outcome = dsn_tool(c.train_args(out, "2") + Args{"--method", "static"});

@@ -12,16 +12,13 @@
 using dsn::BundleParts;
 using dsn::fakes::TempFolder;
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::is_one_error;
 using dsn::test::Outcome;
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::vector<std::string> export_args(const BundleParts& parts, const fs::path& out) {
   return {"export", "--supernet", parts.supernet, "--family", parts.family, "--out", out};

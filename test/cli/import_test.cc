@@ -12,6 +12,7 @@
 
 using dsn::fakes::TempFolder;
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::is_one_error;
 using dsn::test::Outcome;
 using Json = nlohmann::json;
@@ -21,10 +22,6 @@ namespace {
 
 const fs::path kTorch = fs::path(DSN_TEST_DATA) / "torch";
 const fs::path kParity = fs::path(DSN_TEST_DATA) / "ofa-parity";
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::vector<std::string> import_args(const fs::path& checkpoint, const fs::path& out) {
   return {"import", "ofa", checkpoint, "--space", kTorch / "tiny.space.json", "--out", out};

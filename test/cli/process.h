@@ -30,6 +30,10 @@ struct ProcessOptions {
 // Runs `dsn` with `args`. A process that takes longer than a minute is killed and fails the test.
 [[nodiscard]] Outcome dsn_tool(const std::vector<std::string>& args, const ProcessOptions& options = {});
 
+[[nodiscard]] inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 // Lines without the final empty one.
 [[nodiscard]] std::vector<std::string> lines_of(const std::string& text);
 

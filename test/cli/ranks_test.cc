@@ -20,6 +20,7 @@
 
 using dsn::fakes::TempFolder;
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::Outcome;
 using dsn::test::ProcessOptions;
 using Json = nlohmann::json;
@@ -28,10 +29,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Args = std::vector<std::string>;
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // A port that nobody listens on.
 int free_port() {

@@ -11,6 +11,7 @@
 
 using dsn::fakes::TempFolder;
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::is_one_error;
 using dsn::test::lines_of;
 using dsn::test::Outcome;
@@ -18,10 +19,6 @@ using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 // A camera at 100 frames per second beside a busy neighbour.
 Json trace_of(double duration_s) {

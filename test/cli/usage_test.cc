@@ -9,18 +9,11 @@
 #include "process.h"
 
 using dsn::test::dsn_tool;
+using dsn::test::has;
 using dsn::test::is_one_error;
 using dsn::test::lines_of;
 using dsn::test::Outcome;
 using Json = nlohmann::json;
-
-namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
 
 TEST_CASE("dsn without a command: help on stderr, nothing on stdout, exit 2") {
   const Outcome outcome = dsn_tool({});

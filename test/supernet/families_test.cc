@@ -8,32 +8,17 @@
 #include "dsn/supernet/supernet.h"
 #include "dsn/supernet/train.h"
 #include "tiny.h"
+#include "trained_like.h"
 
 namespace dsn {
 namespace {
 
+using testing::difference;
+using testing::random_images;
 using testing::StripeDataset;
 using testing::tiny_bottlenecks;
 using testing::tiny_slimmable;
-
-torch::Tensor random_images(int n, int r) {
-  torch::manual_seed(5);
-  return torch::randn({n, 1, r, r});
-}
-
-// Weights as after training: nothing zero, one or identity.
-Supernet trained_like(const SearchSpace& space) {
-  Supernet net(space, 3);
-  torch::manual_seed(4);
-  torch::NoGradGuard no_grad;
-  for (auto& [name, p] : net.parameters()) p.add_(torch::randn_like(p) * 0.1);
-  for (auto& [name, b] : net.buffers()) b.add_(torch::rand_like(b) * 0.5);
-  return net;
-}
-
-double difference(const torch::Tensor& a, const torch::Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
+using testing::trained_like;
 
 // Gives `alone` the first channels of what `config`'s units use in `net`; their units correspond one to one.
 void copy_slices(Supernet& alone, Supernet& net, const SubnetConfig& config) {

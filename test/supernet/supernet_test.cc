@@ -7,30 +7,15 @@
 #include "dsn/core/error.h"
 #include "dsn/supernet/checkpoint.h"
 #include "tiny.h"
+#include "trained_like.h"
 
 namespace dsn {
 namespace {
 
+using testing::difference;
+using testing::random_images;
 using testing::tiny_space;
-
-torch::Tensor random_images(int n, int r) {
-  torch::manual_seed(5);
-  return torch::randn({n, 1, r, r});
-}
-
-// Weights as after training: nothing zero, one or identity.
-Supernet trained_like(const SearchSpace& space) {
-  Supernet net(space, 3);
-  torch::manual_seed(4);
-  torch::NoGradGuard no_grad;
-  for (auto& [name, p] : net.parameters()) p.add_(torch::randn_like(p) * 0.1);
-  for (auto& [name, b] : net.buffers()) b.add_(torch::rand_like(b) * 0.5);
-  return net;
-}
-
-double difference(const torch::Tensor& a, const torch::Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
+using testing::trained_like;
 
 }  // namespace
 
