@@ -26,6 +26,9 @@ libzip-dev|device|PyTorch checkpoints, which are zip archives, for dsn import
 libeigen3-dev|device|linear algebra of the accuracy predictor
 libopencv-dev|device|image folders, video files, cameras
 doctest-dev|device|tests
+mandoc||checks the manual pages (tests)
+groff-base||checks them, too
+zsh||checks its completion (tests)
 libbenchmark-dev||micro-benchmarks
 libtorch-dev||training, searching and the torch executor
 libopenblas0-pthread||fast matrix products for LibTorch; the reference BLAS is many times slower

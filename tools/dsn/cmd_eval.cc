@@ -215,6 +215,8 @@ Command add_eval(CLI::App& root, CommonFlags& common) {
   add_common(app, common,
              "dsn eval fmnist.safetensors --subnet largest --data fashion-mnist --confusion largest.png",
              "dsn eval ofa.safetensors --subnet config.json --tensors inputs.safetensors --json");
+  suggest(app, "--data", data_kinds());
+  suggest(app, "--subnet", {"largest", "smallest"});
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -134,6 +134,8 @@ Command add_import(CLI::App& root, CommonFlags& common) {
   add_common(
       app, common, "dsn import ofa ofa_mbv3_d234_e346_k357_w1.0 --out ofa-w1.0",
       "dsn import ofa ofa_mbv3_d234_e346_k357_w1.2 --width-mult 1.2 --classes 1000 --out ofa-w1.2 --json");
+  suggest(app, "FORMAT", {"ofa"});
+  suggest(app, "--space", SearchSpace::shipped());
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -230,7 +230,7 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
       ->delimiter(',')
       ->type_name("N,...")
       ->check(in_range(1, 1024))
-      ->capture_default_str();
+      ->default_str("1,2,4,... up to the CPUs");
   app.add_option("--dvfs", flags->dvfs,
                  "off: leave frequencies alone; control: measure at each of the cluster's frequencies")
       ->check(CLI::IsMember({"off", "control"}))
@@ -241,6 +241,7 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
   add_common(app, common, "dsn profile --supernet fmnist.safetensors --threads 1,2 --out lut.json",
              "sudo dsn profile --supernet fmnist.safetensors --levels family.json --no-units --dvfs control "
              "--out levels.lut.json");
+  suggest(app, "--engine", engine_names());
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

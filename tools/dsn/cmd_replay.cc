@@ -75,6 +75,8 @@ Command add_replay(CLI::App& root, CommonFlags& common) {
   add_common(app, common, "dsn replay examples/xavier-nx-contention.trace.json",
              "dsn replay trace.json --platform board.platform.json --policy dsn,schedutil --seed 7 --out "
              "report.json");
+  suggest(app, "--policy",
+          {"dsn", "static:largest", "static:smallest", "performance", "powersave", "schedutil"});
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -199,6 +199,13 @@ void add_goal(CLI::App& app, Flags& flags) {
   add_fraction(app, "--min-met", flags.min_met, "Exit status 3 when a smaller share of deadlines was met");
 }
 
+// Those that can be typed as they are, without "static:LEVEL".
+std::vector<std::string> fixed_policy_names() {
+  std::vector<std::string> names = policy_names();
+  std::erase_if(names, [](const std::string& name) { return name.find("LEVEL") != std::string::npos; });
+  return names;
+}
+
 }  // namespace
 
 Command add_run(CLI::App& root, CommonFlags& common) {
@@ -231,6 +238,10 @@ Command add_run(CLI::App& root, CommonFlags& common) {
   add_common(
       app, common, "dsn run bundle --input fashion-mnist --target-latency 5ms --fps 100",
       "dsn run bundle --input camera:0 --target-latency 20ms --fps 30 --min-met 0.99 --log frames.jsonl");
+  suggest(app, "--input", {"fashion-mnist", "video:", "camera:"});
+  suggest(app, "--policy", fixed_policy_names());
+  suggest(app, "--engine", engine_names());
+  suggest(app, "--device", {"cpu", "cuda"});
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -412,6 +412,8 @@ Command add_search(CLI::App& root, CommonFlags& common) {
              "dsn search --supernet fmnist.safetensors --data fashion-mnist --lut lut.json --out family.json",
              "dsn search --supernet fmnist.safetensors --data fashion-mnist --lut lut.json --max-latency 5ms "
              "--levels 4 --out fast.json");
+  suggest(app, "--data", data_kinds());
+  suggest(app, "--engine", engine_names());
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

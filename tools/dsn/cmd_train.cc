@@ -331,7 +331,7 @@ Command add_train(CLI::App& root, CommonFlags& common) {
   app.add_option("--workers", flags->options.workers,
                  "Workers that share each batch, a thread each; part of the result")
       ->check(in_range(1, 256))
-      ->capture_default_str();
+      ->default_str("one per CPU");
   app.add_option("--loaders", flags->options.loaders, "Threads that prepare images; not part of the result")
       ->check(in_range(1, 256))
       ->capture_default_str();
@@ -348,6 +348,12 @@ Command add_train(CLI::App& root, CommonFlags& common) {
              "dsn train --data fashion-mnist --epochs 24 --out fmnist.safetensors --curve curve.jsonl",
              "dsn train --data cifar10:cifar-10-batches-bin --space my-space.json --method shrink --epochs "
              "90 --plan");
+  suggest(app, "--space", SearchSpace::shipped());
+  suggest(app, "--data", data_kinds());
+  suggest(app, "--method", {"sandwich", "shrink", "static"});
+  suggest(app, "--subnet", {"largest", "smallest"});
+  suggest(app, "--device", {"cpu", "cuda"});
+  suggest(app, "--precision", {"float32", "bfloat16", "float16"});
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -15,5 +15,7 @@ Command add_export(CLI::App& root, CommonFlags& common);
 Command add_run(CLI::App& root, CommonFlags& common);
 Command add_replay(CLI::App& root, CommonFlags& common);
 Command add_platform(CLI::App& root, CommonFlags& common);
+Command add_completion(CLI::App& root, CommonFlags& common);
+Command add_man(CLI::App& root, CommonFlags& common);  // after all others: it knows their names
 
 }  // namespace dsn::cli

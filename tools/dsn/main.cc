@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dsn tool: finds the subcommand, runs it, and turns what goes wrong into one line and an exit status.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <exception>
@@ -11,34 +10,13 @@
 #include "cli/console_job.h"
 #include "cli/failure.h"
 #include "cli/signals.h"
+#include "cli/version.h"
 #include "commands.h"
-#include "dsn/engine/executor.h"
-#include "dsn/version.h"
 #ifdef DSN_HAVE_TORCH
 #include "dsn/engine/torch_executor.h"
 #endif
 
 namespace {
-
-constexpr bool kHaveTorch =
-#ifdef DSN_HAVE_TORCH
-    true;
-#else
-    false;
-#endif
-constexpr bool kHaveOpencv =
-#ifdef DSN_HAVE_OPENCV
-    true;
-#else
-    false;
-#endif
-
-std::string version_text() {
-  const auto executors = dsn::executor_names();
-  return fmt::format("dsn {} ({})\nLibTorch: {}\nOpenCV: {}\nexecutors: {}\n", DSN_VERSION, DSN_COMMIT,
-                     kHaveTorch ? "yes" : "no", kHaveOpencv ? "yes" : "no",
-                     executors.empty() ? "none" : fmt::format("{}", fmt::join(executors, ", ")));
-}
 
 int work(int argc, char** argv) {
   using namespace dsn::cli;  // NOLINT(google-build-using-namespace)
@@ -46,17 +24,22 @@ int work(int argc, char** argv) {
       "One super-network, many sub-networks: search them, export them, run them under a latency target.",
       "dsn");
   root.footer("Start with: dsn COMMAND --help");
-  root.set_version_flag("--version", version_text);
   root.get_formatter()->column_width(34);
 
   root.option_defaults()
       ->take_last();  // the last of a repeated flag counts, as scripts that add to others' flags expect
 
+  root.require_subcommand(0, 1);  // what follows a command is its own: a file may be called "run"
+
   CommonFlags common;
+  root.add_flag("--json", common.json, "With --version: as JSON");
+  root.set_version_flag(
+      "--version", [] { return std::string(); }, "Version, commit and what is in this build");
   const std::vector<Command> commands{
-      add_train(root, common),   add_import(root, common), add_eval(root, common),
-      add_profile(root, common), add_search(root, common), add_export(root, common),
-      add_run(root, common),     add_replay(root, common), add_platform(root, common)};
+      add_train(root, common),      add_import(root, common), add_eval(root, common),
+      add_profile(root, common),    add_search(root, common), add_export(root, common),
+      add_run(root, common),        add_replay(root, common), add_platform(root, common),
+      add_completion(root, common), add_man(root, common)};
   const auto chosen = [&]() -> const Command* {
     for (const auto& command : commands) {
       if (command.app->parsed()) return &command;
@@ -74,8 +57,9 @@ int work(int argc, char** argv) {
     name = fmt::format("dsn {}", command->app->get_name());
     ConsoleJob job(name, common.quiet);
     return command->run(Session{common, job});
-  } catch (const CLI::CallForVersion& asked) {
-    fmt::print("{}", asked.what());
+  } catch (const CLI::CallForVersion&) {
+    ConsoleJob job(name, true);
+    Session{common, job}.result(version_json(), version_text());
     return 0;
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", root.help());

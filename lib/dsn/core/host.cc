@@ -14,40 +14,12 @@
 #include "dsn/core/json.h"
 #include "dsn/version.h"
 
-#if defined(__has_feature)
-#define DSN_HAS_FEATURE(name) __has_feature(name)
-#else
-#define DSN_HAS_FEATURE(name) 0
-#endif
-
 namespace dsn {
 namespace {
 
-#if defined(__OPTIMIZE__)
-constexpr bool kOptimized = true;
-#else
-constexpr bool kOptimized = false;
-#endif
-#if defined(NDEBUG)
-constexpr bool kAssertions = false;
-#else
-constexpr bool kAssertions = true;
-#endif
-#if defined(__SANITIZE_ADDRESS__) || DSN_HAS_FEATURE(address_sanitizer)
-constexpr bool kAddressSanitizer = true;
-#else
-constexpr bool kAddressSanitizer = false;
-#endif
-#if defined(__SANITIZE_THREAD__) || DSN_HAS_FEATURE(thread_sanitizer)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-
 Json sanitizers() {
   Json names = Json::array();
-  if (kAddressSanitizer) names.push_back("address");
-  if (kThreadSanitizer) names.push_back("thread");
+  for (const std::string_view name : build_info().sanitizers) names.push_back(name);
   return names;
 }
 
@@ -174,9 +146,10 @@ Json library_versions() {
 }  // namespace
 
 Json tool_info() {
-  std::string build = kOptimized ? (kAssertions ? "debugoptimized" : "release") : "debug";
-  for (const Json& name : sanitizers()) build += '+' + name.get<std::string>();
-  return {{"name", "dsn"}, {"version", DSN_VERSION}, {"commit", DSN_COMMIT}, {"build", build}};
+  const BuildInfo& info = build_info();
+  std::string build(info.build_type);
+  for (const std::string_view name : info.sanitizers) build += fmt::format("+{}", name);
+  return {{"name", "dsn"}, {"version", info.version}, {"commit", info.commit}, {"build", build}};
 }
 
 Json host_context(const fs::path& root) {
@@ -208,7 +181,9 @@ Json host_context(const fs::path& root) {
   set_list(context, "temperatures", thermal_zones(root), "the kernel shows no thermal zones");
   context["libraries"] = library_versions();
   context["compiler"] = __VERSION__;
-  context["build"] = {{"optimized", kOptimized}, {"assertions", kAssertions}, {"sanitizers", sanitizers()}};
+  context["build"] = {{"optimized", build_info().build_type != "debug"},
+                      {"assertions", build_info().build_type != "release"},
+                      {"sanitizers", sanitizers()}};
   return context;
 }
 

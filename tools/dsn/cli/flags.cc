@@ -2,14 +2,19 @@
 #include "cli/flags.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <string_view>
 #include <thread>
 
 #include "cli/session.h"
+#include "dsn/engine/executor.h"
 
 namespace dsn::cli {
 namespace {
+
+constexpr std::string_view kSuggestion = "suggest:";
 
 // The long name of "-w,--warmup", for messages.
 std::string long_name(const std::string& name) {
@@ -60,12 +65,34 @@ CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed) {
 CLI::Option* add_threads(CLI::App& app, int& threads) {
   return app.add_option("--threads", threads, "Threads to work with")
       ->check(in_range(1, 1024))
-      ->capture_default_str();
+      ->default_str("one per CPU");
 }
 
 // hardware_concurrency() counts the CPUs of this process's affinity on Linux; 0 when it cannot tell.
 int default_threads() noexcept {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Suggestions travel as the name of a check that always passes: CLI11's options carry nothing else of ours.
+void suggest(CLI::App& app, const std::string& option, const std::vector<std::string>& values) {
+  const auto accept = [](std::string&) { return std::string(); };
+  app.get_option(option)->check(
+      CLI::Validator(accept, "", fmt::format("{}{}", kSuggestion, fmt::join(values, "\n"))));
+}
+
+std::vector<std::string> suggestions_of(const CLI::Validator& check) {
+  if (!check.get_name().starts_with(kSuggestion)) return {};
+  return CLI::detail::split(check.get_name().substr(kSuggestion.size()), '\n');
+}
+
+std::vector<std::string> data_kinds() {
+  return {"fashion-mnist", "idx:", "cifar10:", "folder:"};
+}
+
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names = executor_names();
+  names.insert(names.begin(), "auto");
+  return names;
 }
 
 CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& path, const std::string& help) {

@@ -37,6 +37,16 @@ template <typename T>
 // CPUs that this process may use.
 [[nodiscard]] int default_threads() noexcept;
 
+// Values worth offering where others are accepted, too: completion shows them, help and parser do not change.
+void suggest(CLI::App& app, const std::string& option, const std::vector<std::string>& values);
+
+// What suggest() left at an option; empty without.
+[[nodiscard]] std::vector<std::string> suggestions_of(const CLI::Validator& check);
+
+// What --data understands, and what --engine does in this build.
+[[nodiscard]] std::vector<std::string> data_kinds();
+[[nodiscard]] std::vector<std::string> engine_names();
+
 // A file or folder.
 CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& path, const std::string& help);
 
