@@ -78,11 +78,11 @@ TEST_CASE(
     named = "family.json";
   }
   SUBCASE("a LUT in the family's place") {
-    parts.family = parts.lut;
+    parts.family = parts.luts.front();
     named = "family.lut.json";
   }
   SUBCASE("truncated LUT") {
-    truncate_to_half(parts.lut);
+    truncate_to_half(parts.luts.front());
     named = "family.lut.json";
   }
   SUBCASE("truncated statistics") {

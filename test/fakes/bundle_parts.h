@@ -97,12 +97,12 @@ inline void write_document(const fs::path& path, Json document, const Json& cont
 // Writes supernet.safetensors, family.json, family.bn.safetensors and family.lut.json into `folder`.
 inline BundleParts write_parts(const fs::path& folder, float weight = 0.5f) {
   const SearchSpace space = SearchSpace::load("fmnist-mbv3");
-  const BundleParts parts{folder / "supernet.safetensors", folder / "family.json",
-                          folder / "family.lut.json"};
+  const BundleParts parts{
+      folder / "supernet.safetensors", folder / "family.json", {folder / "family.lut.json"}};
   const Family family = make_family(space, write_weights(parts.supernet, space, weight));
   write_statistics(folder / family.bn_file, {"level0", "level1"});
   write_document(parts.family, pure_envelope("dsn.family", 7, {}, Json::object()), family.to_json());
-  write_document(parts.lut, pure_envelope("dsn.lut", 7, {}, Json::object()),
+  write_document(parts.luts.front(), pure_envelope("dsn.lut", 7, {}, Json::object()),
                  make_lut(space, {space.smallest(), space.largest()}).to_json());
   return parts;
 }

@@ -238,8 +238,10 @@ TEST_CASE("load_workload: a bundle needs a reader, and gets it") {
   CHECK(error_message(ErrorCode::unsupported, [&] { (void)load_workload(path); }).find("/tasks/a/bundle") !=
         std::string::npos);
   fs::path asked;
-  const auto reader = [&](const fs::path& bundle) {
+  std::string platform_sha256;
+  const auto reader = [&](const fs::path& bundle, const std::string& wanted) {
     asked = bundle;
+    platform_sha256 = wanted;
     AppModel model = make_model(two_clusters(), {{"gpu", 1, {0.01}}});
     model.inputs = {{"bundle", std::string(64, 'c')}};
     return model;
@@ -247,6 +249,7 @@ TEST_CASE("load_workload: a bundle needs a reader, and gets it") {
   const fs::path board = kRoot / "profiles/jetson-xavier-nx.platform.json";
   const LoadedWorkload loaded = load_workload(path, board, reader);
   CHECK(asked == folder / "b");
+  CHECK(platform_sha256 == load_platform(board).sha256);
   CHECK(loaded.inputs.back().role == "a/bundle");
   // Neither the trace, nor the flag, nor the LUT names a platform.
   CHECK_FALSE(error_message(ErrorCode::bad_input, [&] { (void)load_workload(path, {}, reader); }).empty());

@@ -79,8 +79,9 @@ Outcome run(const Scenario& scenario, const std::string& policy_name = "dsn") {
   options.warmup = 0;
   std::vector<LiveRecord> records;
   LoadMonitor* load = scenario.monitor ? &monitor : nullptr;
-  const LiveParts parts{executor, frames, preprocessing, costs, platform, *policy, nullptr, load, clock};
-  RunSummary summary = run_live(parts, options, [&](const LiveRecord& record) { records.push_back(record); });
+  const ManagedParts parts{executor, preprocessing, costs, platform, *policy, nullptr, load, clock};
+  RunSummary summary =
+      run_live(parts, frames, options, [&](const LiveRecord& record) { records.push_back(record); });
   return {std::move(summary), std::move(records)};
 }
 

@@ -92,10 +92,9 @@ struct Rig {
     };
   }
   RunSummary run() {
-    const LiveParts parts{executor, frames,      preprocessing, costs, platform,
-                          policy,   frequencies, nullptr,       clock};
+    const ManagedParts parts{executor, preprocessing, costs, platform, policy, frequencies, nullptr, clock};
     return run_live(
-        parts, options, [&](const LiveRecord& record) { records.push_back(record); }, job);
+        parts, frames, options, [&](const LiveRecord& record) { records.push_back(record); }, job);
   }
 };
 

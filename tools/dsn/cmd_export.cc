@@ -41,10 +41,8 @@ std::string describe(const Bundle& bundle) {
                fmt::format("{:.0f}", static_cast<double>(level.params) / 1e3),
                fmt::format("{:.2f}", level.accuracy * 100), bundle.space.describe(level.config)});
   }
-  double size = 0;
-  for (const auto& entry : fs::directory_iterator(bundle.folder))
-    size += static_cast<double>(entry.file_size());
-  return fmt::format("{}wrote {} ({})\n", table.str(), bundle.folder.string(), format_bytes(size));
+  return fmt::format("{}wrote {} ({})\n", table.str(), bundle.path.string(),
+                     format_bytes(static_cast<double>(bundle.size_bytes)));
 }
 
 int run(const Flags& flags, const Session& session) {
@@ -52,7 +50,7 @@ int run(const Flags& flags, const Session& session) {
     throw Error(ErrorCode::bad_usage, fmt::format("--format: found '{}', expected: bundle", flags.format));
   }
   session.job.begin("export", 1);
-  write_bundle({flags.supernet, flags.family, lut_of(flags)}, flags.out);
+  write_bundle({flags.supernet, flags.family, {lut_of(flags)}}, flags.out);
   session.job.end();
   const Bundle bundle = Bundle::open(flags.out);  // read back: what was written is what a device will accept
   for (const auto& doubt : bundle.family.calibration_doubts()) session.job.warn(doubt);

@@ -21,10 +21,15 @@ struct Flags {
   ReplayOptions options;
 };
 
-AppModel read_bundle(const fs::path& folder) {
-  Bundle bundle = Bundle::open(folder);
-  return {
-      std::move(bundle.family), std::move(bundle.lut), {{"bundle", sha256_file(folder / "manifest.json")}}};
+// The costs on the platform that is replayed; of the first device when any will do.
+AppModel read_bundle(const fs::path& path, const std::string& platform_sha256) {
+  Bundle bundle = Bundle::open(path);
+  const auto on_platform = std::find_if(bundle.luts.begin(), bundle.luts.end(), [&](const Lut& lut) {
+    return lut.platform_sha256 == platform_sha256;
+  });
+  // A platform that none of them is of is refused where they are bound together.
+  Lut& lut = on_platform == bundle.luts.end() ? bundle.luts.front() : *on_platform;
+  return {std::move(bundle.family), std::move(lut), {{"bundle", bundle.sha256}}};
 }
 
 bool is_number(const std::string& cell) {

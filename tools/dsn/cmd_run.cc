@@ -13,7 +13,7 @@
 #include "cli/terminal.h"
 #include "commands.h"
 #include "dsn/core/file.h"
-#include "dsn/deploy/bundle.h"
+#include "dsn/deploy/application.h"
 #include "dsn/runtime/feasibility.h"
 #include "dsn/runtime/live.h"
 
@@ -30,15 +30,6 @@ struct Flags {
   std::optional<double> min_met;
   LiveOptions options;
 };
-
-// Costs measured elsewhere would make every promise a guess.
-void require_this_device(const Bundle& bundle, const Platform& platform) {
-  if (platform.sha256 == bundle.lut.platform_sha256) return;
-  throw Error(ErrorCode::mismatch,
-              fmt::format("bundle {} was measured on another device: '{}', this is '{}'",
-                          bundle.folder.string(), bundle.lut.device, platform.name),
-              "on this device: dsn profile --levels FAMILY --no-units, then dsn export --lut");
-}
 
 void set_limits(Flags& flags) {
   LiveOptions& o = flags.options;
@@ -65,8 +56,7 @@ Json report_of(const Flags& flags, const Bundle& bundle, const Platform& platfor
   const LiveOptions& o = flags.options;
   Json report = doubtful_envelope("dsn.report", flags.seed, doubts);
   report["kind"] = "run";
-  report["inputs"] =
-      Json::array({{{"role", "bundle"}, {"sha256", sha256_file(bundle.folder / "manifest.json")}}});
+  report["inputs"] = Json::array({{{"role", "bundle"}, {"sha256", bundle.sha256}}});
   report["settings"] = {{"input", flags.input},
                         {"policy", flags.policy},
                         {"target_s", o.target_s},
@@ -140,11 +130,11 @@ int run(Flags& flags, const Session& session) {
   if (!flags.out.empty()) check_writable(flags.out);
   const auto policy = make_policy(flags.policy);
   const Bundle bundle = Bundle::open(flags.bundle);
-  const auto executor = make_executor(flags.engine, bundle.space, bundle.weights, flags.device);
   const Platform platform = platform_or_this_machine(flags.platform);
-  require_this_device(bundle, platform);
-  const CostTable costs(bundle.family, bundle.lut, platform, flags.threads);
-  require_feasible(costs, {flags.options.target_s, flags.options.min_accuracy, flags.options.period_s});
+  const Lut& lut = costs_here(bundle, platform, flags.engine);
+  const auto executor = make_executor(lut.engine, bundle.space, bundle.weights, flags.device);
+  const CostTable costs(bundle.family, lut, platform, flags.threads);
+  require_feasible(costs, flags.options);
   const auto frames = open_frames(flags.input, flags.seed, !flags.once);
   const auto frequencies = frequencies_for(flags, platform, costs);
   const OnForcedExit restore([&] {
@@ -160,12 +150,12 @@ int run(Flags& flags, const Session& session) {
 
   executor->prepare(bundle.levels);
   const auto load = make_load_monitor(platform);
-  const LiveParts parts{*executor, *frames, bundle.preprocessing, costs,
-                        platform,  *policy, frequencies.get(),    load.get()};
+  const ManagedParts parts{*executor, bundle.preprocessing, costs,     platform,
+                           *policy,   frequencies.get(),    load.get()};
   const auto sink = [&](const LiveRecord& record) {
     if (log) log->add(to_json(record, costs));
   };
-  const RunSummary summary = run_live(parts, flags.options, sink, session.job);
+  const RunSummary summary = run_live(parts, *frames, flags.options, sink, session.job);
 
   const Json report = report_of(flags, bundle, platform, *executor, summary, doubts);
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
@@ -212,7 +202,7 @@ Command add_run(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App& app =
       *root.add_subcommand("run", "Run a bundle on images, video or a camera under a latency target");
-  add_path(app, "BUNDLE", flags->bundle, "Folder that dsn export wrote")->required();
+  add_path(app, "BUNDLE", flags->bundle, "Bundle of dsn export: a folder or a .dsnb file")->required();
   app.add_option("--input", flags->input,
                  "A data set (fashion-mnist[@test]), an image, a folder of images, video:FILE, camera:N")
       ->type_name("SPEC")
@@ -230,7 +220,9 @@ Command add_run(CLI::App& root, CommonFlags& common) {
                  "off: frequencies are no concern; observe: read them; control: set them")
       ->check(CLI::IsMember({"off", "observe", "control"}))
       ->capture_default_str();
-  app.add_option("--engine", flags->engine, "Executor to run on")->capture_default_str();
+  app.add_option("--engine", flags->engine,
+                 "Executor to run on; auto: the best that the bundle has costs of on this device")
+      ->capture_default_str();
   app.add_option("-d,--device", flags->device, "cpu or cuda[:N]")->capture_default_str();
   add_path(app, "--log", flags->log, "A line of JSON per frame");
   add_path(app, "-o,--out", flags->out, "Write the report (dsn.report) here");

@@ -14,6 +14,7 @@ Command add_eval(CLI::App& root, CommonFlags& common);
 Command add_export(CLI::App& root, CommonFlags& common);
 Command add_run(CLI::App& root, CommonFlags& common);
 Command add_replay(CLI::App& root, CommonFlags& common);
+Command add_inspect(CLI::App& root, CommonFlags& common);
 Command add_platform(CLI::App& root, CommonFlags& common);
 Command add_completion(CLI::App& root, CommonFlags& common);
 Command add_man(CLI::App& root, CommonFlags& common);  // after all others: it knows their names

@@ -108,4 +108,9 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+MappedBytes map_file(const fs::path& path) {
+  const auto map = std::make_shared<const MappedFile>(path);
+  return {map, map->bytes(), path.string()};
+}
+
 }  // namespace dsn

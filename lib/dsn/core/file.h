@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,5 +61,19 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// A mapped file or a part of one (an archive's entry), which keeps the mapping alive. Cheap to copy.
+struct MappedBytes {
+  std::shared_ptr<const MappedFile> map;
+  std::span<const std::byte> bytes;
+  std::string name;  // for messages: "net.safetensors", "cam.dsnb: lut.json"
+
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+};
+
+// Throws as MappedFile().
+[[nodiscard]] MappedBytes map_file(const fs::path& path);
 
 }  // namespace dsn

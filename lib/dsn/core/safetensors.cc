@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "dsn/core/error.h"
 #include "dsn/core/json.h"
@@ -182,10 +183,14 @@ std::span<const float> TensorView::floats() const {
 }
 
 TensorFile TensorFile::open(const fs::path& path) {
+  return open(map_file(path));
+}
+
+TensorFile TensorFile::open(MappedBytes content) {
   TensorFile result;
-  result.file_ = path.string();
-  result.map_ = std::make_shared<MappedFile>(path);
-  const std::span<const std::byte> all = result.map_->bytes();
+  result.file_ = std::move(content.name);
+  result.map_ = std::move(content.map);
+  const std::span<const std::byte> all = content.bytes;
   if (all.size() < kLengthBytes)
     throw Error(ErrorCode::bad_input,
                 fmt::format("{}: not a safetensors file: found {} bytes, expected at least {}", result.file_,

@@ -35,6 +35,7 @@ class TensorFile {
   // holes or leave the file, unknown dtype, shape that does not fit its bytes: each named with file and
   // tensor.
   static TensorFile open(const fs::path& path);
+  static TensorFile open(MappedBytes content);
 
   [[nodiscard]] const std::map<std::string, TensorView>& tensors() const noexcept { return tensors_; }
   [[nodiscard]] bool has(const std::string& name) const { return tensors_.count(name) != 0; }
@@ -45,7 +46,7 @@ class TensorFile {
 
  private:
   TensorFile() = default;
-  std::shared_ptr<MappedFile> map_;
+  std::shared_ptr<const MappedFile> map_;
   std::shared_ptr<std::vector<std::vector<std::byte>>>
       realigned_;  // tensors that the file does not align, copied
   std::string file_;

@@ -3,49 +3,112 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/core/tar.h"
 #include "dsn/deploy/levels.h"
+#include "dsn/deploy/manifest.h"
 
 namespace dsn {
 namespace {
 
-constexpr const char* kManifest = "manifest.json";
+constexpr const char* kAgain = "copy or export the bundle again";
 
-// A part's file, checked against its size and hash in the manifest. Only a plain name: a manifest from
-// elsewhere must not reach out of its folder.
-fs::path checked_part(const fs::path& folder, const JsonView& part) {
-  const std::string name = part["file"].text();
-  if (name.empty() || name == "." || name == ".." || fs::path(name).filename() != name) {
-    part["file"].fail("the name of a file in the bundle");
+// The files of a bundle in either form.
+class Files {
+ public:
+  explicit Files(const fs::path& path) : path_(path) {
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) {
+      throw Error(ErrorCode::not_found, fmt::format("bundle {}: no such file or folder", path.string()),
+                  "dsn export --format bundle makes one");
+    }
+    folder_ = fs::is_directory(path, ignored);
+    if (!folder_) entries_ = read_tar(map_file(path));
   }
-  const fs::path path = folder / name;
-  std::error_code failure;
-  const auto size = fs::file_size(path, failure);
-  if (failure) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("bundle {}: cannot read {}: {}", folder.string(), name, failure.message()),
-                "export the bundle again (dsn export)");
+
+  // Throws Error{not_found} naming bundle and file.
+  [[nodiscard]] MappedBytes at(const std::string& name) const {
+    if (!folder_) {
+      const auto found = entries_.find(name);
+      if (found == entries_.end()) missing(name, "it is not in the archive");
+      return found->second;
+    }
+    std::error_code ignored;
+    if (!fs::exists(path_ / name, ignored)) missing(name, "no such file");
+    return map_file(path_ / name);
   }
-  const auto expected = part["size_bytes"].integer(0, std::int64_t{1} << 50);
-  if (size != static_cast<std::uintmax_t>(expected)) {
-    throw Error(
-        ErrorCode::bad_input,
-        fmt::format("bundle {}: {}: found {} bytes, expected {}: {}", folder.string(), name, size, expected,
-                    size < static_cast<std::uintmax_t>(expected) ? "it is truncated" : "it was changed"),
-        "copy or export the bundle again");
+
+  // An archive holds nothing that the manifest does not vouch for.
+  void require_no_others(const std::vector<std::string>& known) const {
+    for (const auto& [name, content] : entries_) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        throw Error(ErrorCode::bad_input,
+                    fmt::format("{}: found an entry that its manifest does not name", content.name), kAgain);
+      }
+    }
   }
-  const std::string hash = sha256_file(path);
-  if (hash != part["sha256"].text()) {
-    throw Error(ErrorCode::mismatch,
-                fmt::format("bundle {}: {}: found sha256 {}, expected {}: it was changed after export",
-                            folder.string(), name, hash.substr(0, 12), part["sha256"].text().substr(0, 12)),
-                "copy or export the bundle again");
+
+ private:
+  [[noreturn]] void missing(const std::string& name, const char* why) const {
+    if (name == kManifestFile) {
+      throw Error(ErrorCode::not_found, fmt::format("{} is not a bundle: it has no {}", path_.string(), name),
+                  "dsn export --format bundle makes one");
+    }
+    throw Error(ErrorCode::not_found, fmt::format("bundle {}: cannot read {}: {}", path_.string(), name, why),
+                kAgain);
   }
-  return path;
-}
+
+  fs::path path_;
+  bool folder_ = false;
+  std::map<std::string, MappedBytes> entries_;
+};
+
+// Parts by name, each checked against its size and hash in the manifest.
+class Parts {
+ public:
+  Parts(const Files& files, const fs::path& bundle) : files_(files), bundle_(bundle.string()) {}
+
+  MappedBytes take(const JsonView& part) {
+    const std::string name = part["file"].text();
+    // Only a plain name: a manifest from elsewhere must not reach out of its folder.
+    if (name.empty() || name == "." || name == ".." || fs::path(name).filename() != name) {
+      part["file"].fail("the name of a file in the bundle");
+    }
+    MappedBytes content = files_.at(name);
+    const auto size = content.bytes.size();
+    const auto expected = static_cast<std::size_t>(part["size_bytes"].integer(0, std::int64_t{1} << 50));
+    if (size != expected) {
+      throw Error(ErrorCode::bad_input,
+                  fmt::format("bundle {}: {}: found {} bytes, expected {}: {}", bundle_, name, size, expected,
+                              size < expected ? "it is truncated" : "it was changed"),
+                  kAgain);
+    }
+    const std::string hash = sha256_hex(content.bytes);
+    if (hash != part["sha256"].text()) {
+      throw Error(ErrorCode::mismatch,
+                  fmt::format("bundle {}: {}: found sha256 {}, expected {}: it was changed after export",
+                              bundle_, name, hash.substr(0, 12), part["sha256"].text().substr(0, 12)),
+                  kAgain);
+    }
+    size_bytes_ += size;
+    names_.push_back(name);
+    return content;
+  }
+
+  [[nodiscard]] std::uint64_t size_bytes() const noexcept { return size_bytes_; }
+  [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
+
+ private:
+  const Files& files_;
+  std::string bundle_;
+  std::uint64_t size_bytes_ = 0;
+  std::vector<std::string> names_;
+};
 
 std::vector<std::string> texts(const JsonView& json) {
   std::vector<std::string> values;
@@ -53,22 +116,29 @@ std::vector<std::string> texts(const JsonView& json) {
   return values;
 }
 
+Lut read_lut(const MappedBytes& content, const SearchSpace& space) {
+  const Json document = parse_json(content.text(), content.name);
+  check_schema(document, "dsn.lut", content.name);
+  Lut lut = Lut::parse(document, content.name);
+  lut.require_space(space);
+  return lut;
+}
+
 }  // namespace
 
-Bundle Bundle::open(const fs::path& folder) {
+bool is_bundle(const fs::path& path) {
   std::error_code ignored;
-  const fs::path manifest_path = folder / kManifest;
-  if (!fs::is_directory(folder, ignored)) {
-    throw Error(ErrorCode::not_found, fmt::format("bundle {}: no such folder", folder.string()),
-                "dsn export --format bundle makes one");
-  }
-  if (!fs::exists(manifest_path, ignored)) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{} is not a bundle: it has no {}", folder.string(), kManifest),
-                "dsn export --format bundle makes one");
-  }
-  Json manifest = read_document(manifest_path, "dsn.bundle");
-  const std::string file = manifest_path.string();
+  if (fs::is_directory(path, ignored)) return fs::exists(path / kManifestFile, ignored);
+  return path.extension() == ".dsnb" && fs::exists(path, ignored);
+}
+
+Bundle Bundle::open(const fs::path& path) {
+  const Files files(path);
+  const MappedBytes content = files.at(kManifestFile);
+  std::string sha256 = check_seal(content.text(), content.name);
+  Json manifest = parse_json(content.text(), content.name);
+  check_schema(manifest, "dsn.bundle", content.name);
+  const std::string& file = content.name;
   const JsonView view(manifest, file);
 
   SearchSpace space = SearchSpace::parse(view["space"].json(), file + ": /space");
@@ -85,16 +155,44 @@ Bundle Bundle::open(const fs::path& folder) {
   }
   Preprocessing preprocessing = Preprocessing::from_json(view["preprocessing"]);
 
-  const JsonView parts = view["parts"];
-  Lut lut = Lut::load(checked_part(folder, parts["lut"]));
-  lut.require_space(space);
+  const JsonView listed = view["parts"];
+  Parts parts(files, path);
+  std::vector<Lut> luts;
+  for (std::size_t i = 0; i < listed["luts"].size(); ++i)
+    luts.push_back(read_lut(parts.take(listed["luts"][i]), space));
   std::optional<TensorFile> statistics;
-  if (parts.has("bn")) statistics = TensorFile::open(checked_part(folder, parts["bn"]));
-  std::vector<LevelSpec> levels = level_specs(family, statistics, "bundle " + folder.string());
-  TensorFile weights = TensorFile::open(checked_part(folder, parts["weights"]));
-  return Bundle{folder,           std::move(manifest),      std::move(space),       std::move(family),
-                std::move(lut),   std::move(preprocessing), std::move(class_names), std::move(weights),
+  if (listed.has("bn")) statistics = TensorFile::open(parts.take(listed["bn"]));
+  std::vector<LevelSpec> levels = level_specs(family, statistics, "bundle " + path.string());
+  TensorFile weights = TensorFile::open(parts.take(listed["weights"]));
+  std::vector<std::string> names = parts.names();
+  names.emplace_back(kManifestFile);
+  files.require_no_others(names);
+  return Bundle{path,
+                std::move(sha256),
+                parts.size_bytes() + content.bytes.size(),
+                std::move(manifest),
+                std::move(space),
+                std::move(family),
+                std::move(luts),
+                std::move(preprocessing),
+                std::move(class_names),
+                std::move(weights),
                 std::move(levels)};
+}
+
+const Lut* Bundle::find_lut(const std::string& platform_sha256, const std::string& engine) const noexcept {
+  for (const Lut& lut : luts) {
+    if (lut.platform_sha256 == platform_sha256 && lut.engine == engine) return &lut;
+  }
+  return nullptr;
+}
+
+std::string Bundle::measured_on() const {
+  std::string text;
+  for (const Lut& lut : luts) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", lut.device, lut.engine);
+  }
+  return text;
 }
 
 }  // namespace dsn

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "dsn/core/error.h"
 #include "dsn/core/file.h"
@@ -14,7 +15,8 @@
 namespace dsn {
 namespace {
 
-AppModel load_model(const TraceApp& app, const Trace& trace, const BundleReader& read_bundle) {
+AppModel load_model(const TraceApp& app, const Trace& trace, const std::string& platform_sha256,
+                    const BundleReader& read_bundle) {
   if (app.bundle.empty()) {
     AppModel model{Family::load(app.family), Lut::load(app.lut), {}};
     model.inputs = {{"family", sha256_file(app.family)}, {"lut", sha256_file(app.lut)}};
@@ -25,7 +27,7 @@ AppModel load_model(const TraceApp& app, const Trace& trace, const BundleReader&
                 fmt::format("{}: {}/bundle: bundles cannot be read here", trace.file, app.pointer),
                 "name the family and its lut instead");
   }
-  return read_bundle(app.bundle);
+  return read_bundle(app.bundle, platform_sha256);
 }
 
 // Keeps the LUT's rows of the placements that the trace allows.
@@ -94,11 +96,17 @@ std::vector<std::string> hold_unmeasured(const Trace& trace, const std::vector<A
 LoadedWorkload load_workload(const fs::path& trace_path, const fs::path& platform_path,
                              const BundleReader& read_bundle) {
   Trace trace = load_trace(trace_path);
-  std::vector<AppModel> models;
-  for (const TraceApp& app : trace.apps) models.push_back(load_model(app, trace, read_bundle));
-
   const fs::path path = platform_path.empty() ? trace.platform : platform_path;
-  if (!path.empty()) return bind_workload(std::move(trace), load_platform(path), std::move(models));
+  std::optional<Platform> given;
+  if (!path.empty()) given = load_platform(path);
+  std::vector<AppModel> models;
+  for (const TraceApp& app : trace.apps) {
+    // Without a platform the first task's is everybody's.
+    const std::string wanted =
+        given ? given->sha256 : (models.empty() ? std::string() : models.front().lut.platform_sha256);
+    models.push_back(load_model(app, trace, wanted, read_bundle));
+  }
+  if (given) return bind_workload(std::move(trace), std::move(*given), std::move(models));
   const Json& document = models.front().lut.platform_document;
   if (document.empty()) {
     throw Error(

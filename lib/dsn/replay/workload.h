@@ -20,8 +20,9 @@ struct AppModel {
   std::vector<InputHash> inputs;
 };
 
-// Opens a bundle folder: given by the caller, because bundles are the format of a module below this one.
-using BundleReader = std::function<AppModel(const fs::path& folder)>;
+// Opens a bundle with its costs on the platform with this hash (empty: any): given by the caller, because
+// bundles are the format of a module below this one.
+using BundleReader = std::function<AppModel(const fs::path& bundle, const std::string& platform_sha256)>;
 
 struct LoadedWorkload {
   Workload workload;

@@ -108,10 +108,10 @@ class ApplicationManager {
   int probation_ = 0;         // inferences left in which a miss speaks against the last step up
   bool failing_ = false;      // a failed climb is not over: what queued behind it is late too
   double budget_ = 0;
-  double floor_misses_ = 0;    // rate of misses that no setting would have prevented
-  double rescued_ = 0;         // share of late starts, which run a faster level, since the last change
-  double forgiven_s_ = -1e9;   // when failures were last forgotten because the machine had become faster
-  bool stalled_ = false;       // what ends now queued behind a moment in which the machine stood still
+  double floor_misses_ = 0;   // rate of misses that no setting would have prevented
+  double rescued_ = 0;        // share of late starts, which run a faster level, since the last change
+  double forgiven_s_ = -1e9;  // when failures were last forgotten because the machine had become faster
+  bool stalled_ = false;      // what ends now queued behind a moment in which the machine stood still
   std::int64_t since_stall_ = 1 << 20;  // inferences since the last such moment
   double last_done_s_ = -1;
   double chain_s_ = 0;  // when the last inference that had not to wait for another was scheduled

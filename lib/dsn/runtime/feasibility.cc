@@ -44,6 +44,20 @@ int cheapest_placement(const CostTable& costs, int level, double limit_s) noexce
   return best >= 0 ? best : fastest_setting(costs, level).placement;
 }
 
+void check_goal(const Goal& goal) {
+  const auto require = [](bool good, const char* what, double found, const char* expected) {
+    if (!good)
+      throw Error(ErrorCode::bad_usage, fmt::format("{}: found {}, expected {}", what, found, expected));
+  };
+  require(std::isfinite(goal.target_s) && goal.target_s > 0, "latency target in seconds", goal.target_s,
+          "more than 0");
+  require(goal.probability > 0 && goal.probability <= 1, "probability of meeting the target",
+          goal.probability, "more than 0 and at most 1");
+  require(goal.min_accuracy >= 0 && goal.min_accuracy <= 1, "accuracy floor", goal.min_accuracy, "0 to 1");
+  require(std::isfinite(goal.period_s) && goal.period_s >= 0, "period in seconds", goal.period_s,
+          "0 or more");
+}
+
 Nearest nearest_level(const CostTable& costs, const Goal& goal) noexcept {
   Nearest best{-1, 0, 0, std::numeric_limits<double>::infinity()};
   for (int level = 0; level < costs.levels(); ++level) {

@@ -6,12 +6,17 @@
 
 namespace dsn {
 
-// What is asked of one application.
+// What is asked of one application. It may change between inferences.
 struct Goal {
-  double target_s = 0;
+  double target_s = 0;  // latency, from a frame's arrival to its result
   double min_accuracy = 0;
-  double period_s = 0;  // an inference must also fit into it; 0: unknown
+  double period_s =
+      0;  // between arrivals, an inference must also fit into it; 0: unknown, or one after another
+  double probability = 0.99;  // share of inferences that shall meet the target
 };
+
+// Throws Error{bad_usage} naming the value that makes no sense.
+void check_goal(const Goal& goal);
 
 // A level at its fastest.
 struct Nearest {

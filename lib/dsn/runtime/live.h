@@ -10,16 +10,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "dsn/core/job.h"
-#include "dsn/data/dataset.h"
-#include "dsn/data/preprocess.h"
-#include "dsn/engine/executor.h"
-#include "dsn/platform/dvfs.h"
-#include "dsn/platform/platform.h"
-#include "dsn/runtime/clock.h"
-#include "dsn/runtime/load_monitor.h"
-#include "dsn/runtime/policy.h"
-#include "dsn/runtime/run_summary.h"
+#include "dsn/runtime/managed.h"
 
 namespace dsn {
 
@@ -29,29 +20,13 @@ enum class Overrun {
   queue,  // it waits its turn, however long
 };
 
-struct LiveOptions {
-  double target_s = 0;
-  double probability = 0.99;
-  double min_accuracy = 0;
-  double period_s = 0;  // fixed rate; 0: closed loop, a frame arrives when the one before is done
+// Goal::period_s is a fixed rate; 0: closed loop, a frame arrives when the one before is done.
+struct LiveOptions : Goal {
   Overrun overrun = Overrun::skip;
   double duration_s = 0;         // no arrival at or after this time; 0: no limit
   std::int64_t max_frames = 0;   // arrivals; 0: no limit
   int warmup = 3;                // inferences per level and thread count before the run, not counted
   bool move_frequencies = true;  // false: FrequencyControl is only read
-};
-
-// All must outlive the call. The executor is prepared with the family's levels, in order.
-struct LiveParts {
-  Executor& executor;
-  FrameSource& frames;
-  const Preprocessing& preprocessing;
-  const CostTable& costs;
-  const Platform& platform;  // that the costs were made for
-  Policy& policy;
-  FrequencyControl* frequencies = nullptr;  // none: frequencies are not touched
-  LoadMonitor* load = nullptr;
-  Clock& clock = monotonic_clock();
 };
 
 // Called once per arrival, between inferences.
@@ -61,7 +36,7 @@ using RecordSink = std::function<void(const LiveRecord&)>;
 // summary, marked interrupted. Frequencies that were set and the process's affinity are put back on every way
 // out. A frequency that cannot be set is a warning, and its cluster is left alone from then on. Throws
 // Error{bad_usage} for options that make no sense, and what executor, frames, sink and policy.check() throw.
-[[nodiscard]] RunSummary run_live(const LiveParts& parts, const LiveOptions& options,
+[[nodiscard]] RunSummary run_live(const ManagedParts& parts, FrameSource& frames, const LiveOptions& options,
                                   const RecordSink& sink = {}, Job& job = silent_job());
 
 }  // namespace dsn

@@ -16,15 +16,13 @@ constexpr double kFrequencyInterval = 0.05;
 
 }  // namespace
 
-LiveKnobs::LiveKnobs(const LiveParts& parts, const LiveOptions& options, Job& job)
-    : parts_(parts), job_(job) {
+LiveKnobs::LiveKnobs(const ManagedParts& parts, bool move_frequencies, Job& job) : parts_(parts), job_(job) {
   const std::vector<Cluster>& clusters = parts.platform.clusters;
   views_.resize(clusters.size());
   state_.resize(clusters.size());
   for (std::size_t c = 0; c < clusters.size(); ++c) {
     views_[c].cluster = &clusters[c];
-    state_[c].can_set =
-        parts.frequencies != nullptr && options.move_frequencies && parts.frequencies->can_set(c);
+    state_[c].can_set = parts.frequencies != nullptr && move_frequencies && parts.frequencies->can_set(c);
     show_opp(c, read_opp(c));
   }
   several_cpu_clusters_ = std::count_if(clusters.begin(), clusters.end(), [](const Cluster& cluster) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Monitors and knobs of a live run: from executor, cpufreq and /proc to what a policy sees, and from its
-// decisions back. Internal to runtime: live.h is the entry.
+// decisions back. Internal to runtime: managed.h is the entry.
 #pragma once
 
 #include <array>
@@ -8,14 +8,14 @@
 #include <vector>
 
 #include "dsn/runtime/affinity.h"
-#include "dsn/runtime/live.h"
+#include "dsn/runtime/managed.h"
 
 namespace dsn {
 
 // thread-bound. Puts frequencies and affinity back when destroyed.
 class LiveKnobs {
  public:
-  LiveKnobs(const LiveParts& parts, const LiveOptions& options, Job& job);
+  LiveKnobs(const ManagedParts& parts, bool move_frequencies, Job& job);
   ~LiveKnobs();
   LiveKnobs(const LiveKnobs&) = delete;
   LiveKnobs& operator=(const LiveKnobs&) = delete;
@@ -45,7 +45,7 @@ class LiveKnobs {
   [[nodiscard]] int read_opp(std::size_t cluster) const noexcept;
   void give_up(std::size_t cluster, const Error& error);
 
-  const LiveParts& parts_;
+  const ManagedParts& parts_;
   Job& job_;
   std::vector<ClusterView> views_;
   std::vector<ClusterState> state_;

@@ -98,16 +98,12 @@ EvalModel load_eval_model(const EvalChoice& asked) {
   EvalChoice choice = asked;
   const fs::path imported = fs::path(choice.model) / "supernet.safetensors";  // in the folder of dsn import
   if (fs::exists(imported, ignored)) choice.model = imported.string();
-  const bool bundle = fs::is_directory(choice.model, ignored);
+  const bool bundle = fs::is_directory(choice.model, ignored) || is_bundle(choice.model);
   check_choice(choice, bundle);
   if (bundle) {
     Bundle b = Bundle::open(choice.model);
-    EvalModel model{std::move(b.space),
-                    std::move(b.preprocessing),
-                    std::move(b.class_names),
-                    std::move(b.weights),
-                    {{"bundle", sha256_file(b.folder / "manifest.json")}},
-                    {}};
+    EvalModel model{std::move(b.space),   std::move(b.preprocessing), std::move(b.class_names),
+                    std::move(b.weights), {{"bundle", b.sha256}},     {}};
     if (choice.subnet.empty()) {
       model.subjects = levels_of(b.family, std::move(b.levels), choice.level, choice.model);
     } else {
