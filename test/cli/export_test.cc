@@ -131,7 +131,7 @@ TEST_CASE("dsn run: what is no bundle, or no longer the one exported, is one lin
     truncate_to_half(folder / "manifest.json");
   }
   SUBCASE("LUT left out") {
-    fs::remove(folder / "lut.json");
+    fs::remove(folder / "lut-0.json");
   }
   const Outcome outcome = dsn_tool({"run", folder, "--input", "fashion-mnist", "--target-latency", "5ms"});
   CHECK(outcome.status == 2);

@@ -212,9 +212,12 @@ std::string checkpoint_text(const Checkpoint& checkpoint) {
   text += space_line(info.space);
   text += fmt::format("data      {}\n", info.dataset.empty() ? "unknown" : info.dataset);
   if (info.record.is_object()) {
-    for (const auto& item : info.record.items()) {
-      if (!item.value().is_structured())
-        text += fmt::format("record    {} {}\n", item.key(), item.value().dump());
+    for (const auto& group : info.record.items()) {
+      if (!group.value().is_object()) continue;
+      for (const auto& item : group.value().items()) {
+        if (!item.value().is_structured())
+          text += fmt::format("{:<10}{} {}\n", group.key(), item.key(), item.value().dump());
+      }
     }
   } else {
     text += "record    none: it does not say how it was made\n";
