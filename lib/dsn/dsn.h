@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dsn for C, and for any language that calls C: open a bundle, give a goal, classify frames; the manager switches levels
- * under you. The library is libdsn-c (pkg-config dsn-c); it needs no LibTorch. C++ programs use dsn/deploy/application.h.
+/* dsn for C, and for any language that calls C: open a bundle, give a goal, classify frames; the manager
+ * switches levels under you. The library is libdsn-c (pkg-config dsn-c); it needs no LibTorch. C++ programs
+ * use dsn/deploy/application.h.
  *
  *   dsn_app* app = NULL;
  *   dsn_goal goal = {.target_s = 0.020};
@@ -8,11 +9,13 @@
  *   dsn_answer answer;
  *   dsn_classify(app, pixels, width, height, 3, 0, &answer);
  *
- * Functions that can fail return 0, or the exit status that the dsn tool would have had: 1 failed, 2 bad usage or bad
- * input, 3 no level meets the goal, 4 this build or machine cannot; what went wrong is in dsn_last_error(). One thread
- * at a time may use an application; different applications may be used by different threads.
+ * Functions that can fail return 0, or the exit status that the dsn tool would have had: 1 failed, 2 bad
+ * usage or bad input, 3 no level meets the goal, 4 this build or machine cannot; what went wrong is in
+ * dsn_last_error(). One thread at a time may use an application; different applications may be used by
+ * different threads.
  *
- * What is here stays: structures keep their fields and size within DSN_API_VERSION, new things get new functions. */
+ * What is here stays: structures keep their fields and size within DSN_API_VERSION, new things get new
+ * functions. */
 #ifndef DSN_DSN_H
 #define DSN_DSN_H
 
@@ -52,12 +55,13 @@ typedef struct dsn_answer {
 DSN_API int dsn_api_version(void);
 /* "0.3.0". */
 DSN_API const char* dsn_version(void);
-/* Of this thread's last call that failed: one line, and a second one with a hint where there is one. Never NULL. */
+/* Of this thread's last call that failed: one line, and a second one with a hint where there is one. Never
+ * NULL. */
 DSN_API const char* dsn_last_error(void);
 
-/* Opens a bundle (folder or .dsnb), prepares its levels and warms up. options: JSON object or NULL; "policy" ("dsn"),
- * "engine" ("auto"), "threads" (0: the policy chooses), "platform" (file; absent: this machine is discovered), "warmup" (3).
- * On failure *app is NULL. */
+/* Opens a bundle (folder or .dsnb), prepares its levels and warms up. options: JSON object or NULL; "policy"
+ * ("dsn"), "engine" ("auto"), "threads" (0: the policy chooses), "platform" (file; absent: this machine is
+ * discovered), "warmup" (3). On failure *app is NULL. */
 DSN_API int dsn_open(const char* bundle, const dsn_goal* goal, const char* options, dsn_app** app);
 /* NULL is fine. */
 DSN_API void dsn_close(dsn_app* app);
@@ -65,10 +69,10 @@ DSN_API void dsn_close(dsn_app* app);
 /* From the next frame on; on failure the goal stays as it was. */
 DSN_API int dsn_set_goal(dsn_app* app, const dsn_goal* goal);
 
-/* pixels: uint8 [height, width, channels], rows one after another; channels 1 (grey) or 3 (RGB). age_s: how long ago the
- * frame arrived, seconds; it counts. */
-DSN_API int dsn_classify(dsn_app* app, const uint8_t* pixels, int width, int height, int channels, double age_s,
-                         dsn_answer* answer);
+/* pixels: uint8 [height, width, channels], rows one after another; channels 1 (grey) or 3 (RGB). age_s: how
+ * long ago the frame arrived, seconds; it counts. */
+DSN_API int dsn_classify(dsn_app* app, const uint8_t* pixels, int width, int height, int channels,
+                         double age_s, dsn_answer* answer);
 
 /* Logits of the last answer, float [dsn_classes()], valid until the next one; NULL before the first. */
 DSN_API const float* dsn_logits(const dsn_app* app);

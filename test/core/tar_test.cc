@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "dsn/core/error.h"
 #include "../fakes/temp_folder.h"
+#include "dsn/core/error.h"
 
 using dsn::Error;
 using dsn::ErrorCode;
