@@ -24,6 +24,7 @@ libmd-dev|device|SHA-256 of artefacts
 zlib1g-dev|device|compressed data sets
 libzip-dev|device|PyTorch checkpoints, which are zip archives, for dsn import
 libeigen3-dev|device|linear algebra of the accuracy predictor
+libhwy-dev|device|vector instructions of every CPU from one source, for the elastic engine
 libopencv-dev|device|image folders, video files, cameras
 doctest-dev|device|tests
 mandoc||checks the manual pages (tests)

@@ -13,10 +13,11 @@ fs::path weights_file() {
   return path;
 }
 
-ErrorCode code_of(const std::string& kind) {
+// What making one fails with; `failed` where it does not.
+ErrorCode code_of(const std::string& kind, const std::string& device = "cpu") {
   const fs::path path = weights_file();
   try {
-    (void)make_executor(kind, SearchSpace::load("fmnist-mbv3"), TensorFile::open(path));
+    (void)make_executor(kind, SearchSpace::load("fmnist-mbv3"), TensorFile::open(path), device);
   } catch (const Error& error) {
     return error.code();
   }
@@ -25,24 +26,25 @@ ErrorCode code_of(const std::string& kind) {
 
 }  // namespace
 
-TEST_CASE("make_executor: a build without executors says unsupported; a registered one is found and made") {
-  REQUIRE(executor_names().empty());
-  CHECK(code_of("auto") == ErrorCode::unsupported);
+TEST_CASE("make_executor: the elastic executor is in every build and first, for CPUs; others come after it") {
+  REQUIRE(executor_names() == std::vector<std::string>{"elastic"});
+  CHECK(code_of("torch") == ErrorCode::unsupported);
+  CHECK(code_of("auto", "cuda") == ErrorCode::unsupported);
+  CHECK(code_of("elastic", "cuda") == ErrorCode::unsupported);
+  CHECK(code_of("auto") == ErrorCode::bad_input);  // it was asked to, and the file has no weights
 
-  bool made = false;
+  std::string made_for;
   register_executor(
       "fake",
       [&](const SearchSpace&, const TensorFile&, const std::string& device) -> std::unique_ptr<Executor> {
-        made = device == "cpu";
+        made_for = device;
         return nullptr;
       });
-  CHECK(executor_names() == std::vector<std::string>{"fake"});
-  const fs::path path = weights_file();
-  (void)make_executor("auto", SearchSpace::load("fmnist-mbv3"), TensorFile::open(path));
-  CHECK(made);
-  CHECK_THROWS_AS((void)make_executor("elastic", SearchSpace::load("fmnist-mbv3"), TensorFile::open(path)),
-                  Error);
-  fs::remove(path);
+  CHECK(executor_names() == std::vector<std::string>{"elastic", "fake"});
+  CHECK(code_of("auto", "cuda:1") == ErrorCode::failed);  // nothing was thrown
+  CHECK(made_for == "cuda:1");
+  CHECK(code_of("fake") == ErrorCode::failed);
+  CHECK(made_for == "cpu");
 }
 
 }  // namespace dsn

@@ -47,10 +47,11 @@ class Executor {
                      const UnitObserver* observer = nullptr) = 0;
 };
 
-// Executors of this build, best first: empty in a build without any.
+// Executors of this build, best first: "elastic" is in every one.
 [[nodiscard]] std::vector<std::string> executor_names();
-// kind: a name above, or "auto" for the first. device: "cpu" or "cuda[:N]". Throws Error{unsupported} naming
-// the build option when there is none. `weights` is kept (mapped) as long as the executor lives.
+// kind: a name above, or "auto" for the first that runs on `device`: "cpu" or "cuda[:N]". Throws
+// Error{unsupported} naming what there is, or the build option. `weights` is kept (mapped) as long as the
+// executor lives.
 [[nodiscard]] std::unique_ptr<Executor> make_executor(const std::string& kind, const SearchSpace& space,
                                                       const TensorFile& weights,
                                                       const std::string& device = "cpu");

@@ -8,14 +8,18 @@
 #include <fmt/ranges.h>
 
 #include "dsn/core/error.h"
+#include "dsn/engine/elastic/elastic_executor.h"
 #include "dsn/engine/executor.h"
 
 namespace dsn {
 namespace {
 
+// The one that every build has comes first: on CPUs it is the best.
+constexpr const char* kElastic = "elastic";
+
 struct Registry {
   std::mutex mutex;
-  std::vector<std::pair<std::string, ExecutorFactory>> entries;  // in order of registration: best first
+  std::vector<std::pair<std::string, ExecutorFactory>> entries{{kElastic, make_elastic_executor}};
 };
 
 Registry& registry() {
@@ -52,14 +56,15 @@ std::unique_ptr<Executor> make_executor(const std::string& kind, const SearchSpa
   {
     auto& [mutex, entries] = registry();
     const std::lock_guard lock(mutex);
-    if (entries.empty()) {
-      throw Error(ErrorCode::unsupported, "this build has no executor: it was built without LibTorch",
-                  "install libtorch-dev and build with -Dtorch=enabled");
-    }
-    const auto found = kind == "auto" ? entries.begin()
-                                      : std::find_if(entries.begin(), entries.end(),
-                                                     [&](const auto& e) { return e.first == kind; });
+    const auto fits = [&](const auto& entry) {
+      return kind == "auto" ? device == "cpu" || entry.first != kElastic : entry.first == kind;
+    };
+    const auto found = std::find_if(entries.begin(), entries.end(), fits);
     if (found != entries.end()) factory = found->second;
+  }
+  if (!factory && kind == "auto") {
+    throw Error(ErrorCode::unsupported, fmt::format("this build has no executor for device \"{}\"", device),
+                "use --device cpu, or install libtorch-dev and build with -Dtorch=enabled");
   }
   if (!factory) {
     throw Error(ErrorCode::unsupported, fmt::format("executor '{}' is not in this build", kind),
