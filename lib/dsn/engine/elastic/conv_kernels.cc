@@ -15,6 +15,8 @@ HWY_BEFORE_NAMESPACE();
 namespace dsn::elastic {
 namespace HWY_NAMESPACE {
 
+constexpr int kVectorPanels = 4;
+
 // A tile's outputs: `kPanels` panels, and where kHalf is set the first 8 channels of one more. Vectors of 16
 // lanes have a half vector for those, which costs half.
 template <int kPanels, bool kHalf>
@@ -32,15 +34,11 @@ struct Width {
                                                                : 2);
 };
 
-// One tile: `stored` of its P pixels are written. kPixel: floats between neighbouring pixels: a block, or 1
-// for a plane of one channel.
-template <int P, int kPanels, bool kHalf, int kPixel>
-void tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t panel, std::ptrdiff_t pixel,
-          int stored) {
+template <int P, int kPanels, bool kHalf>
+void tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t panel, std::ptrdiff_t pixel) {
   using W = Width<kPanels, kHalf>;
   constexpr int kFull = W::kFull;
   constexpr int kHalves = W::kHalfVector ? P : 1;
-  constexpr int kDepth = kPixel == 1 ? 1 : kBlock;  // inputs per block
   const D d;
   const hn::Half<D> h;
   V acc[P][kFull];
@@ -51,25 +49,27 @@ void tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t pane
   DSN_UNROLL for (int p = 0; p < kHalves; ++p) half[p] = hn::Zero(h);
 
   const std::ptrdiff_t w_panel = c.w_panel;
-  for (int first = 0; first < c.in; first += kDepth, x += c.x_block) {
-    const int depth = c.in - first < kDepth ? c.in - first : kDepth;
+  for (int first = 0; first < c.in; first += kBlock, x += c.x_block) {
+    const int depth = c.in - first < kBlock ? c.in - first : kBlock;
     for (int ky = 0; ky < c.kernel; ++ky) {
-      for (int kx = 0; kx < c.kernel; ++kx, w += kDepth * kBlock) {
+      for (int kx = 0; kx < c.kernel; ++kx, w += kBlock * kBlock) {
         const float* xp = x + ky * c.x_row + c.x_tap[kx];
         const float* wp = w;
         for (int k = 0; k < depth; ++k, ++xp, wp += kBlock) {
           V weights[kFull];
+          // The panels that come next, into the second-level cache (beyond the last: harmless).
+          DSN_UNROLL for (int v = 0; v < kPanels; ++v) __builtin_prefetch(wp + (kPanels + v) * w_panel, 0, 2);
           DSN_UNROLL for (int v = 0; v < kFull; ++v) {
             weights[v] = hn::Load(d, wp + (v / kVecs) * w_panel + (v % kVecs) * kLanes);
           }
           DSN_UNROLL for (int p = 0; p < P; ++p) {
-            const V value = hn::Set(d, xp[p * kPixel]);
+            const V value = hn::Set(d, xp[p * kBlock]);
             DSN_UNROLL for (int v = 0; v < kFull; ++v) acc[p][v] = hn::MulAdd(value, weights[v], acc[p][v]);
           }
           if constexpr (W::kHalfVector) {
             const auto last = hn::Load(h, wp + kPanels * w_panel);
             DSN_UNROLL for (int p = 0; p < P; ++p) half[p] =
-                hn::MulAdd(hn::Set(h, xp[p * kPixel]), last, half[p]);
+                hn::MulAdd(hn::Set(h, xp[p * kBlock]), last, half[p]);
           }
         }
       }
@@ -97,9 +97,7 @@ void tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t pane
     if (after) {
       DSN_UNROLL for (int p = 0; p < P; ++p) acc[p][v] = hn::Add(acc[p][v], hn::Load(d, r + p * kBlock));
     }
-    DSN_UNROLL for (int p = 0; p < P; ++p) {
-      if (kPixel == kBlock || p < stored) hn::Store(acc[p][v], d, to + p * kBlock);
-    }
+    DSN_UNROLL for (int p = 0; p < P; ++p) hn::Store(acc[p][v], d, to + p * kBlock);
   }
   if constexpr (W::kHalfVector) {
     const auto s = hn::Load(h, scale + kPanels * kBlock), b = hn::Load(h, bias + kPanels * kBlock);
@@ -115,12 +113,12 @@ void tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t pane
   }
 }
 
-using TileFn = void (*)(const ConvCall&, const float*, const float*, std::ptrdiff_t, std::ptrdiff_t, int);
+using TileFn = void (*)(const ConvCall&, const float*, const float*, std::ptrdiff_t, std::ptrdiff_t);
 
 // Tiles of 1 to N pixels.
 template <int kPanels, bool kHalf, int... P>
 HWY_INLINE TileFn tile_of(int pixels) {
-  static constexpr TileFn kTiles[] = {&tile<P, kPanels, kHalf, kBlock>...};
+  static constexpr TileFn kTiles[] = {&tile<P, kPanels, kHalf>...};
   return kTiles[pixels - 1];
 }
 template <int kPanels, bool kHalf>
@@ -143,7 +141,7 @@ void columns(const ConvCall& c, std::ptrdiff_t panel) {
   for (const auto& [count, pixels] : {std::pair{larger, size + 1}, {tiles - larger, size}}) {
     if (count == 0) continue;
     const TileFn run = tile_for<kPanels, kHalf>(pixels);
-    for (int i = 0; i < count; ++i, pixel += pixels) run(c, c.x + pixel * kBlock, w, panel, pixel, pixels);
+    for (int i = 0; i < count; ++i, pixel += pixels) run(c, c.x + pixel * kBlock, w, panel, pixel);
   }
 }
 
@@ -154,6 +152,10 @@ void conv(const ConvCall& c) noexcept {
   const bool half = rest > 0 && rest <= kBlock / 2 && whole > 0;
   const int panels = whole + (rest > 0 && !half ? 1 : 0);
   int panel = 0;
+  if (c.pixels == 1) {  // a matrix times a vector: many panels, so that memory delivers several at once
+    for (; panel + kVectorPanels <= panels - (half ? 1 : 0); panel += kVectorPanels)
+      tile<1, kVectorPanels, false>(c, c.x, c.w + panel * c.w_panel, panel, 0);
+  }
   while (panel < panels) {
     const int left = panels - panel;
     if (half && left == 1) {
@@ -170,15 +172,64 @@ void conv(const ConvCall& c) noexcept {
   }
 }
 
-void stem(const ConvCall& c) noexcept {
-  constexpr int kPixels = Width<1, false>::kPixels;
-  const int panels = blocks_of(c.out);
-  for (int panel = 0; panel < panels; ++panel) {
-    for (int pixel = 0; pixel < c.pixels; pixel += kPixels) {
-      const int left = c.pixels - pixel;
-      tile<kPixels, 1, false, 1>(c, c.x + pixel, c.w + panel * c.w_panel, panel, pixel,
-                                 left < kPixels ? left : kPixels);
+// P neighbouring outputs of one panel from planes of single channels; `stored` of them are written. K 0: any
+// kernel.
+template <int P, int K>
+void stem_tile(const ConvCall& c, const float* x, const float* w, std::ptrdiff_t panel, int pixel,
+               int stored) {
+  const D d;
+  const int kernel = K == 0 ? c.kernel : K;
+  DSN_UNROLL for (int v = 0; v < kVecs; ++v) {
+    const int lane = v * kLanes;
+    const float* wp = w + lane;
+    V acc[P];
+    DSN_UNROLL for (int p = 0; p < P; ++p) acc[p] = hn::Zero(d);
+    for (int channel = 0; channel < c.in; ++channel) {
+      for (int ky = 0; ky < kernel; ++ky) {
+        const float* row = x + channel * c.x_block + ky * c.x_row;
+        DSN_UNROLL for (int kx = 0; kx < kernel; ++kx, wp += kBlock) {
+          const V weight = hn::Load(d, wp);
+          const float* xp = row + c.x_tap[kx];
+          DSN_UNROLL for (int p = 0; p < P; ++p) acc[p] = hn::MulAdd(hn::Set(d, xp[p]), weight, acc[p]);
+        }
+      }
     }
+    const std::ptrdiff_t first = panel * kBlock + lane;
+    const V s = hn::Load(d, c.scale + first), b = hn::Load(d, c.bias + first);
+    float* y = c.y + panel * c.y_block + std::ptrdiff_t{pixel} * kBlock + lane;
+    DSN_UNROLL for (int p = 0; p < P; ++p) acc[p] = activated(d, hn::MulAdd(acc[p], s, b), c.epilogue);
+    if (stored == P) {
+      DSN_UNROLL for (int p = 0; p < P; ++p) hn::Store(acc[p], d, y + p * kBlock);
+    } else {
+      DSN_UNROLL for (int p = 0; p < P; ++p) {
+        if (p < stored) hn::Store(acc[p], d, y + p * kBlock);
+      }
+    }
+  }
+}
+
+template <int P>
+void stem_rows(const ConvCall& c) {
+  for (int panel = 0; panel < blocks_of(c.out); ++panel) {
+    const float* w = c.w + panel * c.w_panel;
+    for (int pixel = 0; pixel < c.pixels; pixel += P) {
+      const int stored = c.pixels - pixel < P ? c.pixels - pixel : P;
+      if (c.kernel == 3) {
+        stem_tile<P, 3>(c, c.x + pixel, w, panel, pixel, stored);
+      } else {
+        stem_tile<P, 0>(c, c.x + pixel, w, panel, pixel, stored);
+      }
+    }
+  }
+}
+
+void stem(const ConvCall& c) noexcept {
+  // The width that wastes the least.
+  const auto computed = [&](int width) { return (c.pixels + width - 1) / width * width; };
+  if (computed(10) < computed(14) && kManyRegisters) {
+    stem_rows<10>(c);
+  } else {
+    stem_rows<kManyRegisters ? 14 : 8>(c);
   }
 }
 

@@ -42,17 +42,27 @@ Taps taps_of(const ConvStep& step, const PaddedShape& shape, int pixel) {
 }
 
 // One plane of `pixel` floats per pixel into its padded form.
-void pad_plane(const float* from, int size, int stride, const PaddedShape& shape, int pixel, float* to) {
+void pad_plane(const Kernels& kernels, const float* from, int size, int stride, const PaddedShape& shape,
+               int pixel, float* to) {
   const std::ptrdiff_t row = shape.row * pixel;
   const auto bytes = static_cast<std::size_t>(pixel) * sizeof(float);
   std::memset(to, 0, static_cast<std::size_t>(shape.pad * row) * sizeof(float));
   std::memset(to + (shape.pad + size) * row, 0, static_cast<std::size_t>(shape.pad * row) * sizeof(float));
   for (int y = 0; y < size; ++y) {
     float* line = to + (shape.pad + y) * row;
-    std::memset(line, 0, static_cast<std::size_t>(row) * sizeof(float));
+    if (stride == 1) {
+      std::memset(line, 0, static_cast<std::size_t>(shape.pad) * bytes);
+      std::memset(
+          line + (shape.pad + size) * pixel, 0,
+          static_cast<std::size_t>(row) * sizeof(float) - static_cast<std::size_t>(shape.pad + size) * bytes);
+    } else {
+      std::memset(line, 0, static_cast<std::size_t>(row) * sizeof(float));
+    }
     const float* source = from + std::ptrdiff_t{y} * size * pixel;
     if (stride == 1) {
       std::memcpy(line + shape.pad * pixel, source, static_cast<std::size_t>(size) * bytes);
+    } else if (pixel == 1 && stride == 2) {
+      kernels.split(source, size, line + split(shape, 2, shape.pad), line + split(shape, 2, shape.pad + 1));
     } else if (pixel == 1) {
       for (int x = 0; x < size; ++x) line[split(shape, stride, x + shape.pad)] = source[x];
     } else {
@@ -70,7 +80,7 @@ void Runner::stem(const Unit& unit, const ConvStep& step, const float* input, co
   const PaddedShape shape(size, step.kernel, step.stride);
   const std::ptrdiff_t plane = shape.row * shape.rows;
   pool_.run(batch_ * step.in, [&](int chunk, int) {
-    pad_plane(input + std::ptrdiff_t{chunk} * size * size, size, step.stride, shape, 1,
+    pad_plane(kernels_, input + std::ptrdiff_t{chunk} * size * size, size, step.stride, shape, 1,
               work_.padded.data() + chunk * plane);
   });
   const Taps taps = taps_of(step, shape, 1);
@@ -94,7 +104,7 @@ void Runner::dense(const ConvStep& step, const Map& x, const Map& y, const float
   const int blocks = blocks_of(x.channels);
   const std::ptrdiff_t plane = shape.row * shape.rows * kBlock;
   pool_.run(batch_ * blocks, [&](int chunk, int) {
-    pad_plane(x.data + chunk * x.block(), x.size, step.stride, shape, kBlock,
+    pad_plane(kernels_, x.data + chunk * x.block(), x.size, step.stride, shape, kBlock,
               work_.padded.data() + chunk * plane);
   });
   const Taps taps = taps_of(step, shape, kBlock);

@@ -163,6 +163,18 @@ void scale(float* x, int pixels, const float* by) noexcept {
   }
 }
 
+void split(const float* x, int count, float* first, float* second) noexcept {
+  const D d;
+  int i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    V a, b;
+    hn::LoadInterleaved2(d, x + i, a, b);
+    hn::StoreU(a, d, first + i / 2);
+    hn::StoreU(b, d, second + i / 2);
+  }
+  for (; i < count; ++i) (i % 2 == 0 ? first : second)[i / 2] = x[i];
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace dsn::elastic
 HWY_AFTER_NAMESPACE();
@@ -172,7 +184,7 @@ namespace dsn::elastic {
 
 DepthwiseKernels depthwise_kernels(Target target) noexcept {
 #define DSN_TABLE(target_namespace) \
-  { &target_namespace::depthwise, &target_namespace::sum, &target_namespace::scale }
+  { &target_namespace::depthwise, &target_namespace::sum, &target_namespace::scale, &target_namespace::split }
 #include "dsn/engine/elastic/target_switch.inc"
 #undef DSN_TABLE
 }

@@ -19,6 +19,7 @@ struct DepthwiseKernels {
   void (*row)(const DepthwiseCall&) noexcept = nullptr;
   void (*sum)(const float*, int, float*) noexcept = nullptr;
   void (*scale)(float*, int, const float*) noexcept = nullptr;
+  void (*split)(const float*, int, float*, float*) noexcept = nullptr;
 };
 
 // Null members: not compiled for this target.

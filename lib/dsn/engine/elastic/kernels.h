@@ -60,6 +60,8 @@ struct Kernels {
   void (*sum)(const float* x, int pixels, float* y) noexcept;
   // x[pixels][16] *= by[16].
   void (*scale)(float* x, int pixels, const float* by) noexcept;
+  // x[count] in turn to `first` and `second`.
+  void (*split)(const float* x, int count, float* first, float* second) noexcept;
 };
 
 // Instruction sets that were compiled and that this CPU runs, best first.

@@ -46,7 +46,8 @@ bool runs_here(Target target) {
 Kernels table(Target target) {
   const ConvKernels conv = conv_kernels(target);
   const DepthwiseKernels depthwise = depthwise_kernels(target);
-  return {name_of(target), conv.conv, conv.stem, depthwise.row, depthwise.sum, depthwise.scale};
+  return {name_of(target), conv.conv,       conv.stem,      depthwise.row,
+          depthwise.sum,   depthwise.scale, depthwise.split};
 }
 
 // Those that are compiled and run, best first; made once.
