@@ -20,8 +20,9 @@ namespace {
 constexpr int kFrames = 600;
 constexpr auto kPeriod = std::chrono::milliseconds(5);  // 200 frames a second
 
-int classify(const char* bundle, const char* input, double target_ms) {
+int classify(const char* bundle, const char* input, double target_ms, const char* platform) {
   dsn::ApplicationOptions options;
+  options.platform = platform;  // empty: this machine as it is found
   options.goal.target_s = target_ms / 1e3;
   options.goal.period_s = std::chrono::duration<double>(kPeriod).count();
   dsn::Application app(bundle, options);
@@ -62,11 +63,11 @@ int classify(const char* bundle, const char* input, double target_ms) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 4) {
-    fmt::print(stderr, "usage: embed BUNDLE INPUT TARGET_MS\n");
+  if (argc < 4 || argc > 5) {
+    fmt::print(stderr, "usage: embed BUNDLE INPUT TARGET_MS [PLATFORM.json]\n");
     return 2;
   }
-  return classify(argv[1], argv[2], std::atof(argv[3]));
+  return classify(argv[1], argv[2], std::atof(argv[3]), argc == 5 ? argv[4] : "");
 } catch (const dsn::Error& error) {
   fmt::print(stderr, "embed: error: {}\n  hint: {}\n", error.message(), error.hint());
   return dsn::exit_status(error.code());

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """dsn from Python, through its C API and ctypes: classifies Fashion-MNIST's test images under a latency target.
 
-usage: embed.py BUNDLE TARGET_MS [IMAGES.idx3-ubyte.gz LABELS.idx1-ubyte.gz]
+usage: embed.py BUNDLE TARGET_MS [PLATFORM.json]
 The library is found as libdsn-c.so.0 (LD_LIBRARY_PATH, or an installed dsn).
 """
 import collections
 import ctypes
 import gzip
+import json
 import sys
 
 DATA = "/usr/share/datasets/fashion-mnist/t10k-"  # Debian's dataset-fashion-mnist
@@ -42,14 +43,14 @@ def require(dsn, status):
 
 
 def main(argv):
-    if len(argv) not in (3, 5):
+    if len(argv) not in (3, 4):
         sys.exit(__doc__)
-    images_path, labels_path = argv[3:] or (DATA + "images-idx3-ubyte.gz", DATA + "labels-idx1-ubyte.gz")
-    images = gzip.open(images_path).read()[16:]
-    labels = gzip.open(labels_path).read()[8:]
+    images = gzip.open(DATA + "images-idx3-ubyte.gz").read()[16:]
+    labels = gzip.open(DATA + "labels-idx1-ubyte.gz").read()[8:]
+    options = json.dumps({"platform": argv[3]} if len(argv) == 4 else {}).encode()
     dsn = load()
     app = ctypes.c_void_p()
-    require(dsn, dsn.dsn_open(argv[1].encode(), Goal(target_s=float(argv[2]) / 1e3), None, ctypes.byref(app)))
+    require(dsn, dsn.dsn_open(argv[1].encode(), Goal(target_s=float(argv[2]) / 1e3), options, ctypes.byref(app)))
     answer, right, met, levels = Answer(), 0, 0, collections.Counter()
     count = min(len(labels), 1000)
     for i in range(count):

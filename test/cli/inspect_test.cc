@@ -23,7 +23,7 @@ TEST_CASE("dsn inspect: a bundle in either form, with its levels, costs and orig
   for (const bool single : {false, true}) {
     const fs::path folder = temp.path() / (single ? "one" : "many");
     fs::create_directory(folder);
-    const auto bundle = dsn::fakes::write_small_bundle(folder, "torch", single);
+    const auto bundle = dsn::fakes::write_small_bundle(folder, {"torch"}, single);
     Outcome outcome = dsn_tool({"inspect", bundle.path});
     CHECK(outcome.status == 0);
     CHECK(has(outcome.out, "every part as exported"));
@@ -39,7 +39,7 @@ TEST_CASE("dsn inspect: a bundle in either form, with its levels, costs and orig
 
 TEST_CASE("dsn inspect: a damaged bundle is one line that names the file, exit 2") {
   const TempFolder temp;
-  const auto bundle = dsn::fakes::write_small_bundle(temp.path(), "torch", true);
+  const auto bundle = dsn::fakes::write_small_bundle(temp.path(), {"torch"}, true);
   std::string content = dsn::read_file(bundle.path);
   content[content.size() / 2] = static_cast<char>(content[content.size() / 2] ^ 4);
   dsn::write_file_atomic(bundle.path, content);
@@ -52,7 +52,7 @@ TEST_CASE("dsn inspect: a damaged bundle is one line that names the file, exit 2
 
 TEST_CASE("dsn inspect: each document, and the super-network") {
   const TempFolder temp;
-  (void)dsn::fakes::write_small_bundle(temp.path(), "torch");
+  (void)dsn::fakes::write_small_bundle(temp.path(), {"torch"});
   const fs::path parts = temp.path() / "parts";
   const auto shown = [](const fs::path& path) {
     const Outcome outcome = dsn_tool({"inspect", path});
@@ -61,7 +61,7 @@ TEST_CASE("dsn inspect: each document, and the super-network") {
   };
   CHECK(has(shown(parts / "family.json"), "dsn.family version 1"));
   CHECK(has(shown(parts / "family.json"), "accuracy %"));
-  CHECK(has(shown(parts / "family.lut.json"), "device    test board; engine torch"));
+  CHECK(has(shown(parts / "torch.lut.json"), "device    test board; engine torch"));
   CHECK(has(shown(temp / "board.platform.json"), "test board"));
   const std::string network = shown(parts / "supernet.safetensors");
   CHECK(has(network, "super-network"));

@@ -36,8 +36,9 @@ dsn::Image noise_image(int width, int height, std::uint64_t seed) {
 // Bundle and platform file of it.
 struct Setup {
   TempFolder temp;
+  // A bundle needs costs of some engine, also where there is none to run it.
   dsn::fakes::SmallBundle bundle = dsn::fakes::write_small_bundle(
-      temp.path(), dsn::executor_names().empty() ? "none" : dsn::executor_names().front());
+      temp.path(), dsn::executor_names().empty() ? std::vector<std::string>{"none"} : dsn::executor_names());
   ApplicationOptions options;
 
   Setup() {

@@ -54,23 +54,24 @@ struct SmallBundle {
   fs::path path, platform;  // the bundle, and the dsn.platform file that its costs are of
 };
 
-// Space fmnist-mbv3 at a quarter of its width, the smallest and the largest level, costs "measured" with
-// `engine` on one_cpu_platform(): 1 and 4 ms. single_file: as .dsnb.
-inline SmallBundle write_small_bundle(const fs::path& folder, const std::string& engine,
+// Space fmnist-mbv3 at a quarter of its width, the smallest and the largest level, costs "measured" with each engine on
+// one_cpu_platform(): 1 and 4 ms. single_file: as .dsnb.
+inline SmallBundle write_small_bundle(const fs::path& folder, const std::vector<std::string>& engines,
                                       bool single_file = false) {
   const SearchSpace space = SearchSpace::load("fmnist-mbv3", 0.25);
   const fs::path parts_folder = folder / "parts";
   fs::create_directory(parts_folder);
-  const BundleParts parts{parts_folder / "supernet.safetensors",
-                          parts_folder / "family.json",
-                          {parts_folder / "family.lut.json"}};
+  BundleParts parts{parts_folder / "supernet.safetensors", parts_folder / "family.json", {}};
   Family family = make_family(space, write_drawn_weights(parts.supernet, space, 5));
   family.bn_file.clear();  // the levels run on the super-network's statistics
   for (Level& level : family.levels) level.bn_prefix.clear();
   write_document(parts.family, pure_envelope("dsn.family", 7, {}, Json::object()), family.to_json());
   Lut lut = make_lut(space, {space.smallest(), space.largest()});
-  lut.engine = engine;
-  write_document(parts.luts.front(), pure_envelope("dsn.lut", 7, {}, Json::object()), lut.to_json());
+  for (const std::string& engine : engines) {
+    lut.engine = engine;
+    parts.luts.push_back(parts_folder / (engine + ".lut.json"));
+    write_document(parts.luts.back(), pure_envelope("dsn.lut", 7, {}, Json::object()), lut.to_json());
+  }
   SmallBundle made{folder / (single_file ? "small.dsnb" : "small"), folder / "board.platform.json"};
   write_bundle(parts, made.path);
   write_file_atomic(made.platform, dump_json(one_cpu_platform()));

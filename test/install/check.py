@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs dsn into a folder of its own, and builds and runs programs against it as users would.
 
-usage: check.py BUILD CONSUMERS PREFIX SANITIZE COMPILER PACKAGE...
+usage: check.py BUILD CONSUMERS SAMPLES PREFIX SANITIZE COMPILER PACKAGE...
 Ends with 77 when there is no pkg-config. See README.md.
 """
 import os
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-BUILD, CONSUMERS, PREFIX, SANITIZE, COMPILER, *PACKAGES = sys.argv[1:]
+BUILD, CONSUMERS, SAMPLES, PREFIX, SANITIZE, COMPILER, *PACKAGES = sys.argv[1:]
 NOT_OF_A_DEVICE = re.compile(r"lib(torch|c10)")
 
 
@@ -117,6 +117,19 @@ class Install(unittest.TestCase):
 
     def test_consumers_of_dsn(self):
         self.consumers("dsn")
+
+    def test_the_examples_that_embed_dsn(self):
+        examples = os.path.join(self.share, "examples/embed")
+        if "executors: none" in run(os.path.join(self.prefix, "bin/dsn"), "--version", env=self.env):
+            self.skipTest("this build has no executor")
+        program = os.path.join(self.folder.name, "embed")
+        # With the torch executor there is none in the package dsn: see the consumers of dsn-torch.
+        self.compile("dsn", os.path.join(examples, "embed.cc"), program)
+        bundle, platform = os.path.join(SAMPLES, "small.dsnb"), os.path.join(SAMPLES, "board.platform.json")
+        said = run(program, bundle, "fashion-mnist", "500", platform, env=self.env)
+        self.assertRegex(said, r"level \d: \d+ answers\n(.*\n)*\d+ of 600 within the target; \d+ of 600 right")
+        said = run(sys.executable, os.path.join(examples, "embed.py"), bundle, "500", platform, env=self.env)
+        self.assertRegex(said, r"\d+ of 1000 right, \d+ within the target")
 
     @unittest.skipUnless("dsn-torch" in PACKAGES, "this build has no LibTorch")
     def test_consumers_of_dsn_torch(self):
