@@ -50,12 +50,35 @@ inline std::string write_drawn_weights(const fs::path& path, const SearchSpace& 
   return tensors_sha256(tensors);
 }
 
+// Statistics of one sub-network of a space of mbconv blocks, drawn.
+inline BnStats draw_statistics(const SearchSpace& space, const SubnetConfig& config, std::uint64_t seed) {
+  Rng rng(seed);
+  BnStats stats;
+  const auto add = [&](const std::string& name, int channels) {
+    BnLayerStats& layer = stats[name];
+    for (int c = 0; c < channels; ++c) {
+      layer.mean.push_back(static_cast<float>(0.1 * rng.normal()));
+      layer.variance.push_back(static_cast<float>(0.5 + std::abs(rng.normal())));
+    }
+  };
+  for (const Unit& unit : make_network(space, config).units) {
+    if (unit.kind == UnitKind::mbconv) {
+      if (unit.expands) add(unit.name() + ".expand.bn", unit.mid_channels);
+      add(unit.name() + ".depth.bn", unit.mid_channels);
+      add(unit.name() + ".project.bn", unit.out_channels);
+    } else if (unit.kind == UnitKind::stem || unit.kind == UnitKind::final_expand) {
+      add(unit.name() + ".bn", unit.out_channels);
+    }
+  }
+  return stats;
+}
+
 struct SmallBundle {
   fs::path path, platform;  // the bundle, and the dsn.platform file that its costs are of
 };
 
-// Space fmnist-mbv3 at a quarter of its width, the smallest and the largest level, costs "measured" with each engine on
-// one_cpu_platform(): 1 and 4 ms. single_file: as .dsnb.
+// Space fmnist-mbv3 at a quarter of its width, the smallest and the largest level, costs "measured" with each
+// engine on one_cpu_platform(): 1 and 4 ms. single_file: as .dsnb.
 inline SmallBundle write_small_bundle(const fs::path& folder, const std::vector<std::string>& engines,
                                       bool single_file = false) {
   const SearchSpace space = SearchSpace::load("fmnist-mbv3", 0.25);
@@ -63,8 +86,12 @@ inline SmallBundle write_small_bundle(const fs::path& folder, const std::vector<
   fs::create_directory(parts_folder);
   BundleParts parts{parts_folder / "supernet.safetensors", parts_folder / "family.json", {}};
   Family family = make_family(space, write_drawn_weights(parts.supernet, space, 5));
-  family.bn_file.clear();  // the levels run on the super-network's statistics
-  for (Level& level : family.levels) level.bn_prefix.clear();
+  // The smallest level has statistics of its own, the largest runs on the super-network's.
+  family.levels[1].bn_prefix.clear();
+  const BnStats own = draw_statistics(space, family.levels[0].config, 6);
+  std::map<std::string, TensorView> statistics;
+  append_bn_stats(own, family.levels[0].bn_prefix, statistics);
+  write_safetensors(parts_folder / family.bn_file, statistics, {});
   write_document(parts.family, pure_envelope("dsn.family", 7, {}, Json::object()), family.to_json());
   Lut lut = make_lut(space, {space.smallest(), space.largest()});
   for (const std::string& engine : engines) {
