@@ -131,6 +131,11 @@ class Install(unittest.TestCase):
         said = run(sys.executable, os.path.join(examples, "embed.py"), bundle, "500", platform, env=self.env)
         self.assertRegex(said, r"\d+ of 1000 right, \d+ within the target")
 
+    def test_packages_hand_out_include_folders_and_libraries_only(self):
+        for package in PACKAGES:
+            for word in self.flags(package, "--cflags", "--libs"):
+                self.assertRegex(word, r"^(-I|-isystem|-L|-l|-pthread)", package)
+
     @unittest.skipUnless("dsn-torch" in PACKAGES, "this build has no LibTorch")
     def test_consumers_of_dsn_torch(self):
         self.consumers("dsn-torch")
