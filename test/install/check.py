@@ -76,7 +76,7 @@ class Install(unittest.TestCase):
     def test_dsn_asks_for_neither_torch_nor_what_only_its_sources_use(self):
         words = self.flags("dsn", "--cflags", "--libs")
         for word in words:
-            self.assertIsNone(re.search(r"torch|c10|eigen|CLI11|valijson|-isystem", word), words)
+            self.assertIsNone(re.search(r"torch|c10|eigen|hwy|CLI11|valijson|-isystem", word), words)
         self.assertLess(sum(word.startswith("-lopencv") for word in words), 6, words)
 
     def test_installed_headers_need_no_header_that_is_not_installed(self):
@@ -111,7 +111,7 @@ class Install(unittest.TestCase):
                 else:
                     command = [os.path.join(self.folder.name, name + ".program")]
                     self.compile(package, source, command[0])
-                    if package == "dsn":
+                    if package != "dsn-torch":
                         self.assertIsNone(NOT_OF_A_DEVICE.search(run("ldd", command[0], env=self.env)))
                 print(f"{package}/{name}: {run(*command, self.share, env=self.env).strip()}")
 
@@ -130,6 +130,9 @@ class Install(unittest.TestCase):
         self.assertRegex(said, r"level \d: \d+ answers\n(.*\n)*\d+ of 600 within the target; \d+ of 600 right")
         said = run(sys.executable, os.path.join(examples, "embed.py"), bundle, "500", platform, env=self.env)
         self.assertRegex(said, r"\d+ of 1000 right, \d+ within the target")
+
+    def test_consumers_of_the_c_api(self):
+        self.consumers("dsn-c")
 
     def test_packages_hand_out_include_folders_and_libraries_only(self):
         for package in PACKAGES:
