@@ -104,6 +104,8 @@ class Install(unittest.TestCase):
         names = sorted(os.listdir(folder))
         self.assertTrue(names)
         for name in names:
+            if name.endswith(".py") and SANITIZE != "none":
+                continue  # Python would have to start with the sanitizer's run-time
             with self.subTest(consumer=f"{package}/{name}"):
                 source = os.path.join(folder, name)
                 if name.endswith(".py"):
@@ -128,6 +130,8 @@ class Install(unittest.TestCase):
         bundle, platform = os.path.join(SAMPLES, "small.dsnb"), os.path.join(SAMPLES, "board.platform.json")
         said = run(program, bundle, "fashion-mnist", "500", platform, env=self.env)
         self.assertRegex(said, r"level \d: \d+ answers\n(.*\n)*\d+ of 600 within the target; \d+ of 600 right")
+        if SANITIZE != "none":
+            return  # Python would have to start with the sanitizer's run-time
         said = run(sys.executable, os.path.join(examples, "embed.py"), bundle, "500", platform, env=self.env)
         self.assertRegex(said, r"\d+ of 1000 right, \d+ within the target")
 

@@ -93,7 +93,7 @@ std::string header(const std::string& page) {
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return fmt::format(
       ".\\\" Made by `dsn man` from the definition of the command line.\n"
-      ".TH \"{}\" \"1\" \"{}\" \"dsn {}\" \"dsn manual\"\n",
+      ".TH \"{}\" \"1\" \"{}\" \"dsn {}\" \"dsn manual\"\n.ad l\n",
       plain(title), info.date, plain(info.version));
 }
 
