@@ -15,6 +15,7 @@
 #include "dsn/core/json.h"
 #include "dsn/core/stats.h"
 #include "dsn/engine/executor.h"
+#include "dsn/search/family.h"
 #include "dsn/supernet/checkpoint.h"
 #ifdef DSN_HAVE_TORCH
 #include "dsn/engine/torch_executor.h"
@@ -32,11 +33,12 @@ double ms_since(Clock::time_point start) {
 // The first random sub-network at resolution `r` whose cost is within 2 % of `mmacs`.
 SubnetConfig of_cost(const SearchSpace& space, int r, double mmacs) {
   Rng rng(1);
+  const bool small = mmacs < 0.5e-6 * static_cast<double>(make_network(space, space.largest()).macs());
   for (int i = 0; i < 2000000; ++i) {
     SubnetConfig config = space.sample(rng, r);
     // Independent choices meet in the middle: the ends are reached by leaning towards the smallest or
     // largest.
-    const SubnetConfig end = mmacs < 200 ? space.smallest() : space.largest();
+    const SubnetConfig end = small ? space.smallest() : space.largest();
     const double lean = i % 100 * 0.01;
     for (std::size_t s = 0; s < config.d.size(); ++s) {
       if (rng.uniform() < lean) config.d[s] = end.d[s];
@@ -61,19 +63,50 @@ void make(const fs::path& folder) {
                                    {"ofa-mbv3", 224, 566}, {"fmnist-mbv3", 24, 1.6}, {"fmnist-mbv3", 24, 3},
                                    {"fmnist-mbv3", 28, 6}, {"fmnist-mbv3", 28, 11.3}};
   fs::create_directories(folder);
-  for (const Wanted& w : wanted) {
-    const SearchSpace space = SearchSpace::load(w.space);
-    const fs::path file = folder / (std::string(w.space) + ".safetensors");
-    if (!fs::exists(file)) {
-      const fs::path plain = folder / "weights.safetensors";
-      test::write_random_weights(plain, space);
-      write_checkpoint(file, {space, Preprocessing{}, {}, "random", Json()},
-                       TensorFile::open(plain).tensors());
-      fs::remove(plain);
+  for (const char* name : {"ofa-mbv3", "fmnist-mbv3"}) {
+    const SearchSpace space = SearchSpace::load(name);
+    const fs::path plain = folder / "weights.safetensors",
+                   file = folder / fmt::format("{}.safetensors", name);
+    test::write_random_weights(plain, space);
+    write_checkpoint(file,
+                     {space,
+                      Preprocessing::for_dataset(space.in_channels() == 1 ? "fashion-mnist" : "imagenet"),
+                      {},
+                      "random",
+                      Json()},
+                     TensorFile::open(plain).tensors());
+    fs::remove(plain);
+    // What dsn export reads: the sub-networks as a family, with statistics.
+    Family family;
+    family.space_document = space.document();
+    family.space_sha256 = space.sha256();
+    family.weights_sha256 = Checkpoint::open(file).weights_sha256;
+    family.bn_file = fmt::format("{}.bn.safetensors", name);
+    std::vector<BnStats> statistics;
+    std::map<std::string, TensorView> tensors;
+    statistics.reserve(wanted.size());
+    for (const Wanted& w : wanted) {
+      if (std::string_view(w.space) != name) continue;
+      Level level;
+      level.id = static_cast<int>(family.levels.size());
+      level.config = of_cost(space, w.r, w.mmacs);
+      const Network net = make_network(space, level.config);
+      level.accuracy = 0.1 * (level.id + 1);  // a family ascends
+      level.accuracy_on = "nothing: made up";
+      level.macs = net.macs();
+      level.params = net.params();
+      level.predicted_latency_s = 1e-9 * static_cast<double>(level.macs);
+      level.bn_prefix = fmt::format("level{}", level.id);
+      statistics.push_back(test::random_statistics(net, 1));
+      append_bn_stats(statistics.back(), level.bn_prefix, tensors);
+      write_file_atomic(folder / fmt::format("{}-{}.json", name, level.id),
+                        dump_json(space.to_json(level.config)));
+      family.levels.push_back(level);
     }
-    const SubnetConfig config = of_cost(space, w.r, w.mmacs);
-    write_file_atomic(folder / fmt::format("{}-{:g}.json", w.space, w.mmacs),
-                      dump_json(space.to_json(config)));
+    write_safetensors(folder / family.bn_file, tensors, {});
+    Json document = pure_envelope("dsn.family", 1, {}, Json::object());
+    document.update(family.to_json());
+    write_file_atomic(folder / fmt::format("{}.family.json", name), dump_json(document));
   }
 }
 

@@ -41,58 +41,67 @@ Taps taps_of(const ConvStep& step, const PaddedShape& shape, int pixel) {
   return taps;
 }
 
-// One plane of `pixel` floats per pixel into its padded form.
+// A row of `pixel` floats per pixel with its border; zeros for a null one.
+void pad_row(const Kernels& kernels, const float* from, int size, int stride, const PaddedShape& shape,
+             int pixel, float* to) {
+  const auto bytes = static_cast<std::size_t>(pixel) * sizeof(float);
+  const std::size_t whole = static_cast<std::size_t>(shape.row) * bytes;
+  if (from == nullptr || stride > 1) {
+    std::memset(to, 0, whole);
+  } else {
+    std::memset(to, 0, static_cast<std::size_t>(shape.pad) * bytes);
+    std::memset(to + (shape.pad + size) * pixel, 0,
+                whole - static_cast<std::size_t>(shape.pad + size) * bytes);
+  }
+  if (from == nullptr) return;
+  if (stride == 1) {
+    std::memcpy(to + shape.pad * pixel, from, static_cast<std::size_t>(size) * bytes);
+  } else if (pixel == 1 && stride == 2) {
+    kernels.split(from, size, to + split(shape, 2, shape.pad), to + split(shape, 2, shape.pad + 1));
+  } else {
+    for (int x = 0; x < size; ++x)
+      std::memcpy(to + split(shape, stride, x + shape.pad) * pixel, from + std::ptrdiff_t{x} * pixel, bytes);
+  }
+}
+
+// A map of `pixel` floats per pixel into its padded form.
 void pad_plane(const Kernels& kernels, const float* from, int size, int stride, const PaddedShape& shape,
                int pixel, float* to) {
-  const std::ptrdiff_t row = shape.row * pixel;
-  const auto bytes = static_cast<std::size_t>(pixel) * sizeof(float);
-  std::memset(to, 0, static_cast<std::size_t>(shape.pad * row) * sizeof(float));
-  std::memset(to + (shape.pad + size) * row, 0, static_cast<std::size_t>(shape.pad * row) * sizeof(float));
-  for (int y = 0; y < size; ++y) {
-    float* line = to + (shape.pad + y) * row;
-    if (stride == 1) {
-      std::memset(line, 0, static_cast<std::size_t>(shape.pad) * bytes);
-      std::memset(
-          line + (shape.pad + size) * pixel, 0,
-          static_cast<std::size_t>(row) * sizeof(float) - static_cast<std::size_t>(shape.pad + size) * bytes);
-    } else {
-      std::memset(line, 0, static_cast<std::size_t>(row) * sizeof(float));
-    }
-    const float* source = from + std::ptrdiff_t{y} * size * pixel;
-    if (stride == 1) {
-      std::memcpy(line + shape.pad * pixel, source, static_cast<std::size_t>(size) * bytes);
-    } else if (pixel == 1 && stride == 2) {
-      kernels.split(source, size, line + split(shape, 2, shape.pad), line + split(shape, 2, shape.pad + 1));
-    } else if (pixel == 1) {
-      for (int x = 0; x < size; ++x) line[split(shape, stride, x + shape.pad)] = source[x];
-    } else {
-      for (int x = 0; x < size; ++x)
-        std::memcpy(line + split(shape, stride, x + shape.pad) * pixel, source + std::ptrdiff_t{x} * pixel,
-                    bytes);
-    }
+  for (int i = 0; i < shape.rows; ++i, to += shape.row * pixel) {
+    const int y = i - shape.pad;
+    pad_row(kernels, y < 0 || y >= size ? nullptr : from + std::ptrdiff_t{y} * size * pixel, size, stride,
+            shape, pixel, to);
   }
 }
 
 }  // namespace
 
+// A few rows at a time, bordered in the thread's own memory just before they are read.
 void Runner::stem(const Unit& unit, const ConvStep& step, const float* input, const Map& y) {
-  const int size = unit.in_size;
-  const PaddedShape shape(size, step.kernel, step.stride);
+  const int size = unit.in_size, stride = step.stride;
+  PaddedShape shape(size, step.kernel, stride);
+  shape.rows = band_rows_in(step);
   const std::ptrdiff_t plane = shape.row * shape.rows;
-  pool_.run(batch_ * step.in, [&](int chunk, int) {
-    pad_plane(kernels_, input + std::ptrdiff_t{chunk} * size * size, size, step.stride, shape, 1,
-              work_.padded.data() + chunk * plane);
-  });
   const Taps taps = taps_of(step, shape, 1);
   const ConvCall call = row_call(step, shape, taps.data(), 1);
-  const int rows = y.size, bands = std::min(rows, pool_.threads() == 1 ? 1 : 4 * pool_.threads());
-  pool_.run(batch_ * bands, [&](int chunk, int) {
-    const int image = chunk / bands, band = chunk % bands;
+  const int bands = (y.size + kBandRows - 1) / kBandRows;
+  pool_.run(batch_ * bands, [&](int chunk, int thread) {
+    const int image = chunk / bands, top = chunk % bands * kBandRows;
+    const int bottom = std::min(y.size, top + kBandRows);
+    float* const rows = work_.rings[static_cast<std::size_t>(thread)].data();
+    for (int channel = 0; channel < step.in; ++channel) {
+      const float* from = input + std::ptrdiff_t{image * step.in + channel} * size * size;
+      for (int i = 0; i < shape.rows; ++i) {
+        const int at = top * stride - shape.pad + i;
+        pad_row(kernels_, at < 0 || at >= size ? nullptr : from + std::ptrdiff_t{at} * size, size, stride,
+                shape, 1, rows + channel * plane + i * shape.row);
+      }
+    }
     ConvCall c = call;
     c.pixels = y.size;
     c.y_block = y.block();
-    for (int row = rows * band / bands; row < rows * (band + 1) / bands; ++row) {
-      c.x = work_.padded.data() + image * step.in * plane + row * step.stride * call.x_row;
+    for (int row = top; row < bottom; ++row) {
+      c.x = rows + (row - top) * stride * call.x_row;
       c.y = y.data + image * y.image() + std::ptrdiff_t{row} * y.size * kBlock;
       kernels_.stem(c);
     }

@@ -15,7 +15,7 @@ using namespace elastic;  // NOLINT(google-build-using-namespace)
 class ElasticExecutor : public Executor {
  public:
   ElasticExecutor(const SearchSpace& space, const TensorFile& weights)
-      : kernels_(kernels_for()), space_(space), weights_(std::make_shared<Weights>(space, weights)) {}
+      : kernels_(kernels_for()), space_(space), weights_(Weights::shared(space, weights)) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return "elastic"; }
 

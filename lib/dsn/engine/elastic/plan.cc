@@ -214,9 +214,9 @@ int strided(int size, int stride) {
   return (size + stride - 1) / stride;
 }
 
-std::size_t padded_floats(int size, const ConvStep& step, bool planes) {
+std::size_t padded_floats(int size, const ConvStep& step) {
   const PaddedShape shape(size, step.kernel, step.stride);
-  const auto channels = static_cast<std::size_t>(planes ? step.in : blocks_of(step.in) * kBlock);
+  const auto channels = static_cast<std::size_t>(blocks_of(step.in) * kBlock);
   return channels * static_cast<std::size_t>(shape.rows) * static_cast<std::size_t>(shape.row);
 }
 
@@ -275,22 +275,26 @@ Needs needs_of(const LevelPlan& plan) {
     switch (unit.kind) {
       case UnitKind::mbconv: {
         const RingShape ring(unit.in_size, unit.kernel, unit.stride);
-        grow(n.ring, static_cast<std::size_t>((kRingPanels * ring.rows + 1) * ring.row * kBlock));
+        const auto rows = static_cast<std::size_t>((kRingPanels * ring.rows + 1) * ring.row * kBlock);
+        grow(n.ring, rows + (unit.expands ? 0
+                                          : map_floats(unit.mid_channels, 1) *
+                                                static_cast<std::size_t>(kBandRows * unit.out_size)));
         grow(n.middle, map_floats(unit.mid_channels, unit.out_size));
         break;
       }
       case UnitKind::bottleneck:
         grow(n.middle, map_floats(unit.mid_channels, unit.in_size));
         grow(n.middle, map_floats(unit.in_channels, unit.out_size));
-        grow(n.padded, padded_floats(unit.in_size, p.middle, false));
+        grow(n.padded, padded_floats(unit.in_size, p.middle));
         break;
       case UnitKind::stem:
-        grow(n.padded, padded_floats(unit.in_size, p.project, true));
+        grow(n.ring, static_cast<std::size_t>(p.project.in * band_rows_in(p.project)) *
+                         static_cast<std::size_t>(PaddedShape(unit.in_size, unit.kernel, unit.stride).row));
         break;
       case UnitKind::stem_residual:
       case UnitKind::stem_pool:
         grow(n.middle, map_floats(unit.out_channels, full));
-        grow(n.padded, padded_floats(unit.in_size, p.project, false));
+        grow(n.padded, padded_floats(unit.in_size, p.project));
         break;
       default:
         break;

@@ -48,7 +48,7 @@ struct Needs {
   std::size_t middle = 0;  // inside a block
   std::size_t padded = 0;  // a map with a border
   std::size_t vector = 0;  // one pixel of the widest layer
-  std::size_t ring = 0;    // per thread: rows on their way from expansion to depthwise convolution
+  std::size_t ring = 0;    // per thread: rows on their way from one layer to the next
 };
 
 // Throws Error{mismatch}: statistics of another sub-network, or a plan that would compute another network
@@ -71,5 +71,10 @@ struct RingShape {
   std::ptrdiff_t row;
 };
 inline constexpr int kRingPanels = 2;  // blocks of channels that are expanded together
+inline constexpr int kBandRows = 4;    // rows that the first units work on at a time
+// Rows of the image that a band of a convolution reads.
+[[nodiscard]] constexpr int band_rows_in(const ConvStep& step) noexcept {
+  return (kBandRows - 1) * step.stride + step.kernel;
+}
 
 }  // namespace dsn::elastic

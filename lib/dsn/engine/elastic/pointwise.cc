@@ -10,19 +10,6 @@ namespace {
 constexpr std::ptrdiff_t kOneTap[] = {0};
 constexpr int kPanelsPerPiece = 2;  // what the widest kernels take at once
 
-ConvCall call_of(const ConvStep& step) {
-  ConvCall call;
-  call.x_tap = kOneTap;
-  call.in = step.in;
-  call.w = step.w.data;
-  call.w_panel = step.w.panel;
-  call.scale = step.scale;
-  call.bias = step.bias;
-  call.out = step.out;
-  call.epilogue = step.epilogue;
-  return call;
-}
-
 // `call` restricted to the panels [first, last).
 void take_panels(ConvCall& call, int first, int last) {
   call.w += first * call.w_panel;
@@ -39,8 +26,21 @@ int begin_of(int piece, int pieces, int total) {
 
 }  // namespace
 
+ConvCall pointwise_call(const ConvStep& step) {
+  ConvCall call;
+  call.x_tap = kOneTap;
+  call.in = step.in;
+  call.w = step.w.data;
+  call.w_panel = step.w.panel;
+  call.scale = step.scale;
+  call.bias = step.bias;
+  call.out = step.out;
+  call.epilogue = step.epilogue;
+  return call;
+}
+
 void Runner::pointwise(const ConvStep& step, const Map& x, const Map& y, const float* residual) {
-  ConvCall call = call_of(step);
+  ConvCall call = pointwise_call(step);
   call.x_block = x.block();
   call.y_block = call.residual_block = y.block();
   const int pixels = x.size * x.size, panels = blocks_of(step.out);
@@ -48,7 +48,7 @@ void Runner::pointwise(const ConvStep& step, const Map& x, const Map& y, const f
   const bool by_pixels = pixels >= step.out;
   const int parts = by_pixels ? pixels / 8 : (panels + kPanelsPerPiece - 1) / kPanelsPerPiece;
   const int threads = pool_.threads();
-  const int pieces = threads == 1 ? 1 : std::clamp(parts, 1, 2 * threads);
+  const int pieces = threads == 1 ? 1 : std::clamp(parts, 1, 4 * threads);
   pool_.run(batch_ * pieces, [&](int chunk, int) {
     const int image = chunk / pieces, piece = chunk % pieces;
     ConvCall c = call;
@@ -71,7 +71,7 @@ void Runner::pointwise(const ConvStep& step, const Map& x, const Map& y, const f
 }
 
 void Runner::vector(const ConvStep& step, const float* x, float* y) {
-  ConvCall call = call_of(step);
+  ConvCall call = pointwise_call(step);
   call.x_block = call.y_block = std::ptrdiff_t{batch_} * kBlock;
   call.x = x;
   call.y = y;
@@ -89,12 +89,13 @@ void Runner::vector(const ConvStep& step, const float* x, float* y) {
 }
 
 void Runner::pool_map(const Map& x, float* y) {
-  const int blocks = blocks_of(x.channels);
-  for (int image = 0; image < batch_; ++image) {
-    for (int b = 0; b < blocks; ++b)
+  const int blocks = blocks_of(x.channels), pieces = std::min(blocks, 2 * pool_.threads());
+  pool_.run(batch_ * pieces, [&](int chunk, int) {
+    const int image = chunk / pieces, piece = chunk % pieces;
+    for (int b = blocks * piece / pieces; b < blocks * (piece + 1) / pieces; ++b)
       kernels_.sum(x.data + image * x.image() + b * x.block(), x.size * x.size,
                    y + (b * batch_ + image) * kBlock);
-  }
+  });
 }
 
 }  // namespace dsn::elastic

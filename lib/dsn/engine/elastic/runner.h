@@ -20,6 +20,9 @@ struct Workspace {
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 
+// What of a call is the same for all pixels.
+[[nodiscard]] ConvCall pointwise_call(const ConvStep& step);
+
 // thread-bound; everything it is given must outlive it.
 class Runner {
  public:
@@ -41,8 +44,13 @@ class Runner {
   // blocks.cc
   void mbconv(const Unit& unit, const UnitPlan& p, const Map& x, const Map& y);
   void expand_and_depthwise(const Unit& unit, const UnitPlan& p, const Map& x, const Map& middle);
-  void depthwise_panels(const Unit& unit, const UnitPlan& p, const Map& x, const Map& middle, int image,
-                        int first, int panels, float* ring) const;
+  void depthwise_and_project(const Unit& unit, const UnitPlan& p, const Map& x, const Map& y);
+  struct Part {
+    int image = 0, first = 0, panels = 0, top = 0, bottom = 0;  // blocks of channels, and rows of the output
+    float* to = nullptr;                                        // row `top` of block 0
+    std::ptrdiff_t to_block = 0;
+  };
+  void depthwise_part(const Unit& unit, const UnitPlan& p, const Map& x, const Part& part, float* ring) const;
   void squeeze_excite(const UnitPlan& p, const Map& middle);
   void bottleneck(const Unit& unit, const UnitPlan& p, const Map& x, const Map& y);
   // dense.cc

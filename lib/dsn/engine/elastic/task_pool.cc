@@ -10,7 +10,9 @@
 namespace dsn::elastic {
 namespace {
 
-constexpr std::chrono::microseconds kSpin{30};
+// Looking for work: at once for as long as parts of one inference are apart, then letting others have the
+// core.
+constexpr std::chrono::microseconds kSpin{20}, kYield{150};
 
 void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -24,12 +26,13 @@ void pause() noexcept {
 template <typename Ready>
 bool spin_until(const Ready& ready) noexcept {
   const auto start = std::chrono::steady_clock::now();
-  do {
+  for (auto now = start; now - start < kYield; now = std::chrono::steady_clock::now()) {
     for (int i = 0; i < 32; ++i) {
       if (ready()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() - start < kSpin);
+    if (now - start >= kSpin) std::this_thread::yield();
+  }
   return false;
 }
 

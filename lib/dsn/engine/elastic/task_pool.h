@@ -4,7 +4,7 @@
 // A loop's chunks are taken one by one, by the calling thread from the front and by the others from the back,
 // so that in peace each works on the same part as in the loop before, and a thread that was held up by other
 // work on its core is not waited for: whoever is free takes its chunks. Threads without work look for some
-// for at most kSpin, then sleep.
+// for at most 150 us, most of it yielding, then sleep.
 #pragma once
 
 #include <atomic>

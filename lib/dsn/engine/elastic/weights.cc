@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "dsn/core/error.h"
 #include "dsn/engine/elastic/kernels.h"
@@ -60,7 +61,7 @@ void require_shape(const TensorFile& file, const std::string& name, const std::v
 
 }  // namespace
 
-Weights::Weights(const SearchSpace& space, const TensorFile& file) {
+Weights::Weights(const SearchSpace& space, const TensorFile& file) : file_(file) {
   const auto shapes = tensor_shapes(space);
   for (const auto& [name, shape] : shapes) {
     require_shape(file, name, shape, space);
@@ -97,6 +98,19 @@ Weights::Weights(const SearchSpace& space, const TensorFile& file) {
       std::ranges::copy(file.at(name).floats(), arena_.data() + at(name).offset);
     }
   }
+}
+
+std::shared_ptr<const Weights> Weights::shared(const SearchSpace& space, const TensorFile& file) {
+  using Key = std::pair<const void*, std::string>;
+  static std::mutex mutex;
+  static std::map<Key, std::weak_ptr<const Weights>> known;
+  const std::lock_guard lock(mutex);
+  std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
+  const void* place = file.tensors().empty() ? nullptr : file.tensors().begin()->second.bytes.data();
+  std::weak_ptr<const Weights>& entry = known[{place, space.sha256()}];
+  std::shared_ptr<const Weights> weights = entry.lock();
+  if (!weights) entry = weights = std::make_shared<const Weights>(space, file);
+  return weights;
 }
 
 Weights::Item& Weights::add(const std::string& key, std::size_t count) {

@@ -25,6 +25,10 @@ class Weights {
  public:
   // Packs all of `file`. Throws Error{bad_input | mismatch} naming file, tensor, found and expected shape.
   Weights(const SearchSpace& space, const TensorFile& file);
+  // The same object for all who ask for the same mapped file as long as one of them keeps it: executors of
+  // several applications share their super-network. thread-safe.
+  [[nodiscard]] static std::shared_ptr<const Weights> shared(const SearchSpace& space,
+                                                             const TensorFile& file);
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;
 
@@ -49,6 +53,7 @@ class Weights {
   void pack_depthwise(const TensorFile& file, const std::string& unit, const std::vector<int>& kernels);
   [[nodiscard]] const Item& at(const std::string& key) const;
 
+  TensorFile file_;  // kept: its place in memory is what shared() knows it by
   std::map<std::string, Item> items_;
   Floats arena_;
 };
