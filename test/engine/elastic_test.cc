@@ -9,6 +9,7 @@
 #include "dsn/core/error.h"
 #include "dsn/core/json.h"
 #include "dsn/engine/elastic/kernels.h"
+#include "dsn/engine/elastic/weights.h"
 #include "dsn/engine/executor.h"
 #include "dsn/supernet/ofa_import.h"
 #include "fakes/temp_folder.h"
@@ -197,6 +198,21 @@ TEST_CASE("ElasticExecutor: wrong sizes, an unprepared level, foreign statistics
     CHECK(error.code() == ErrorCode::mismatch);
     CHECK(error.message().find("found shape") != std::string::npos);
   }
+}
+
+TEST_CASE("Weights::shared: one packed copy for all who hold the same file, as long as one does; its size") {
+  const Made made(SearchSpace::load("ofa-mbv3"));
+  auto first = elastic::Weights::shared(made.space, made.file);
+  CHECK(elastic::Weights::shared(made.space, TensorFile(made.file)) == first);
+  CHECK(elastic::Weights::shared(made.space, TensorFile::open(made.folder / "w.safetensors")) != first);
+  // Padding to blocks and the ready-made filters: little more than the largest sub-network's own weights.
+  const auto largest = static_cast<double>(make_network(made.space, made.space.largest()).params() * 4);
+  MESSAGE(fmt::format("ofa-mbv3: {} bytes, {:.3f} of the largest sub-network's parameters", first->bytes(),
+                      static_cast<double>(first->bytes()) / largest));
+  CHECK(static_cast<double>(first->bytes()) < 1.1 * largest);
+  const std::weak_ptr<const elastic::Weights> gone = first;
+  first.reset();
+  CHECK(gone.expired());
 }
 
 TEST_CASE("kernels_for: the environment forces an instruction set; unknown ones are refused by name") {
