@@ -25,7 +25,9 @@ zlib1g-dev|device|compressed data sets
 libzip-dev|device|PyTorch checkpoints, which are zip archives, for dsn import
 libeigen3-dev|device|linear algebra of the accuracy predictor
 libhwy-dev|device|vector instructions of every CPU from one source, for the elastic engine
-libopencv-dev|device|image folders, video files, cameras
+libopencv-dev|device|image folders, video files, cameras; runs exported ONNX files again
+libonnx-dev||ONNX files of dsn export, and their checker
+libprotobuf-dev||what ONNX files are made of
 doctest-dev|device|tests
 mandoc||checks the manual pages (tests)
 groff-base||checks them, too

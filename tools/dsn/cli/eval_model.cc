@@ -102,8 +102,13 @@ EvalModel load_eval_model(const EvalChoice& asked) {
   check_choice(choice, bundle);
   if (bundle) {
     Bundle b = Bundle::open(choice.model);
-    EvalModel model{std::move(b.space),   std::move(b.preprocessing), std::move(b.class_names),
-                    std::move(b.weights), {{"bundle", b.sha256}},     {}};
+    EvalModel model{std::move(b.space),
+                    std::move(b.preprocessing),
+                    std::move(b.class_names),
+                    std::move(b.weights),
+                    {{"bundle", b.sha256}},
+                    {},
+                    b.manifest.value("dataset", "")};
     if (choice.subnet.empty()) {
       model.subjects = levels_of(b.family, std::move(b.levels), choice.level, choice.model);
     } else {
@@ -125,7 +130,8 @@ EvalModel load_eval_model(const EvalChoice& asked) {
                   std::move(c.info.class_names),
                   std::move(c.tensors),
                   std::move(inputs),
-                  std::move(levels)};
+                  std::move(levels),
+                  std::move(c.info.dataset)};
   if (choice.family.empty()) choose_plain(choice, model);
   return model;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What dsn eval looks at: weights with a space, from a super-network or a bundle, and the sub-networks asked
+// What dsn eval and dsn export look at: weights with a space, from a super-network or a bundle, and the sub-networks asked
 // for.
 #pragma once
 
@@ -40,6 +40,7 @@ struct EvalModel {
   TensorFile weights;
   std::vector<InputHash> inputs;
   std::vector<EvalSubject> subjects;
+  std::string dataset;  // spec that the weights were trained on; empty: unknown
 };
 
 // Throws Error{bad_usage} for choices that do not fit together, Error{mismatch} for a family of other
