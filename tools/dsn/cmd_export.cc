@@ -107,7 +107,7 @@ void add_networks(CLI::App& app, NetworkExport& networks) {
                  "training images")
       ->type_name("FILE|NAME")
       ->group(group);
-  app.add_option("--opset", networks.opset, "ONNX operator set, 11 to 17; default: 14")
+  app.add_option("--opset", networks.opset, "ONNX operator set, 10 to 17; default: 14")
       ->type_name("N")
       ->group(group);
   app.add_flag("--dynamic-batch", networks.dynamic_batch, "ONNX: any batch size instead of 1")->group(group);

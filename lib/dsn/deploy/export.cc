@@ -88,13 +88,13 @@ class OwnLogits {
 class Exporter {
  public:
   Exporter(const ExportSource& source, const ExportFormat& format, const ExportOptions& options,
-           const fs::path& folder, Job& job)
+           const fs::path& folder)
       : source_(source),
         format_(format),
         options_(options),
         folder_(folder),
-        job_(job),
         own_(source, options.threads),
+        warnings_(options.warnings),
         weights_sha256_(tensors_sha256(source.weights.tensors())) {}
 
   // The entry of index.json for one sub-network whose files are then in the folder.
@@ -108,9 +108,11 @@ class Exporter {
                               network.macs(),        network.params()};
     const auto files = format_.write(net, labels, folder_, subject.stem);
     const Verification verification = verify(subject, net, files.front());
-    if (!verification.done()) {
-      job_.warn(fmt::format("{}: not verified: {}", files.front(), verification.why_not));
-    }
+    if (!verification.done())
+      warnings_.push_back(fmt::format("{}: not verified: {}", files.front(), verification.why_not));
+    if (!verification.batches_reason.empty())
+      warnings_.push_back(
+          fmt::format("{}: verified at batch 1 alone: {}", files.front(), verification.batches_reason));
     Json entry = {{"name", subject.name},
                   {"level", subject.level ? Json(*subject.level) : Json()},
                   {"config", labels.config},
@@ -128,6 +130,8 @@ class Exporter {
     for (const std::string& file : files) entry["files"].push_back(file_json(folder_, file));
     return entry;
   }
+
+  [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
   // Null unless samples were asked for and could be made.
   Json write_samples() const {
@@ -175,8 +179,8 @@ class Exporter {
   const ExportFormat& format_;
   const ExportOptions& options_;
   fs::path folder_;
-  Job& job_;
   OwnLogits own_;
+  std::vector<std::string> warnings_;
   std::string weights_sha256_;
   std::map<int, VerificationInputs> inputs_;  // by resolution
   std::map<std::string, Kept> kept_;          // tensors of samples.safetensors
@@ -191,7 +195,7 @@ Json write_export(const ExportSource& source, const std::vector<ExportSubject>& 
   require_replaceable(target);
   require_stems(subjects);
   StagedFolder staging(target);
-  Exporter exporter(source, format, options, staging.path(), job);
+  Exporter exporter(source, format, options, staging.path());
   Json settings = format.settings();
   settings["format"] = format.name();
   settings["verify_images"] = options.verify_images;
@@ -210,6 +214,8 @@ Json write_export(const ExportSource& source, const std::vector<ExportSubject>& 
     job.advance(static_cast<double>(index["networks"].size()), subject.name);
   }
   if (Json samples = exporter.write_samples(); !samples.is_null()) index["samples"] = std::move(samples);
+  index["warnings"] = exporter.warnings();
+  for (const std::string& warning : exporter.warnings()) job.warn(warning);
   write_file_atomic(staging.path() / kIndex, dump_json(index));
   job.check_stop();
   staging.put_in_place();

@@ -38,12 +38,13 @@ struct ExportOptions {
   const Dataset* images = nullptr;  // to verify on; null: random values
   std::size_t verify_images = 16;
   bool samples = false;
-  int threads = 1;  // of dsn's own inference
+  int threads = 1;                    // of dsn's own inference
+  std::vector<std::string> warnings;  // of whoever chose the sub-networks: told, and kept in the index
 };
 
 // Writes `subjects` into `folder` (made beside and renamed; an older export or an empty folder is replaced)
-// and returns index.json. The job advances by one per sub-network, and is warned of files that this build
-// cannot run. Throws Error{bad_usage} for a folder of anything else, Error{failed} for a file that does not
+// and returns index.json. The job advances by one per sub-network; what it is warned of is in the index too.
+// Throws Error{bad_usage} for a folder of anything else, Error{failed} for a file that does not
 // compute what dsn computes: then nothing is left behind. And as fold_network() and make_executor().
 Json write_export(const ExportSource& source, const std::vector<ExportSubject>& subjects,
                   const ExportFormat& format, const ExportOptions& options, const fs::path& folder, Job& job);

@@ -28,6 +28,9 @@ class LogitsRunner {
  public:
   virtual ~LogitsRunner() = default;
   [[nodiscard]] virtual std::string name() const = 0;  // "OpenCV dnn 4.6.0"
+  // Why this runner computes one image at a time, though the file may take more; empty: it takes what the
+  // file does.
+  [[nodiscard]] virtual std::string why_single() const { return {}; }
   // input: float32 [batch, C, r, r]; returns logits float32 [batch, classes].
   [[nodiscard]] virtual std::vector<float> logits(std::span<const float> input, int batch) = 0;
 };

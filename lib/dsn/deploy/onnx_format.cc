@@ -38,7 +38,7 @@ class OnnxFormat final : public ExportFormat {
 
   [[nodiscard]] std::unique_ptr<LogitsRunner> open(const fs::path& file, const FoldedNetwork& net,
                                                    std::string& why_not) const override {
-    return open_onnx(file, net, why_not);
+    return open_onnx(file, net, options_.opset, why_not);
   }
 
  private:

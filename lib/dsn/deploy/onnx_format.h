@@ -4,6 +4,7 @@
 // One input, "input": float32 [1 or N, C, r, r], normalised; one output, "logits": float32 [1 or N, classes].
 // metadata_props: name, config, space_sha256, weights_sha256, preprocessing and class_names, the last three
 // of which JSON where they are no plain text. HardSwish is one node from opset 14 on, before that its parts.
+// OpenCV before 4.7 does not read the Clip (relu6) of opsets from 11 on: such files are not verified there.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,7 @@
 namespace dsn {
 
 struct OnnxOptions {
-  static constexpr int kOldestOpset = 11, kNewestOpset = 17;
+  static constexpr int kOldestOpset = 10, kNewestOpset = 17;
   int opset = 14;
   bool dynamic_batch = false;  // first dimension "N" instead of 1
 };

@@ -11,6 +11,6 @@ namespace dsn {
 
 // As ExportFormat::open().
 [[nodiscard]] std::unique_ptr<LogitsRunner> open_onnx(const fs::path& file, const FoldedNetwork& net,
-                                                      std::string& why_not);
+                                                      int opset, std::string& why_not);
 
 }  // namespace dsn

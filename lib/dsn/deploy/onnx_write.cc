@@ -15,7 +15,7 @@ constexpr const char* kOutput = "logits";
 
 // The IR version that came with an opset: older readers refuse newer ones.
 int ir_version(int opset) {
-  return opset < 12 ? 6 : opset < 15 ? 7 : 8;
+  return opset < 11 ? 5 : opset < 12 ? 6 : opset < 15 ? 7 : 8;
 }
 
 class GraphWriter {
@@ -105,6 +105,12 @@ class GraphWriter {
   }
 
   void relu6(const std::string& input, const std::string& output) {
+    if (options_.opset < 11) {
+      auto& made = node("Clip", {input}, output);
+      set(made, "min", 0.F);
+      set(made, "max", 6.F);
+      return;
+    }
     if (!has_relu6_) {
       constant("relu6.lowest", {}, {0.F});
       constant("relu6.highest", {}, {6.F});
@@ -120,6 +126,17 @@ class GraphWriter {
     }
     hsigmoid(input, output + ".gate");
     node("Mul", {input, output + ".gate"}, output);
+  }
+
+  // OpenCV, 4.6 at least, takes x * HardSigmoid(y) for HardSwish(y) whatever x is, unless the gate comes
+  // first or a node lies between; and where the batch is not known, it wants the larger factor first.
+  void multiply(const std::string& input, const std::string& gate, const std::string& output) {
+    if (!options_.dynamic_batch) {
+      node("Mul", {gate, input}, output);
+      return;
+    }
+    node("Identity", {gate}, output + ".same");
+    node("Mul", {input, output + ".same"}, output);
   }
 
   void conv(const Layer& layer, const std::string& input, const std::string& output) {
@@ -177,8 +194,7 @@ class GraphWriter {
         node("Add", {input, value(layer.inputs[1])}, output);
         return;
       case LayerKind::multiply:
-        node("Mul", {input, value(layer.inputs[1])}, output);
-        return;
+        return multiply(input, value(layer.inputs[1]), output);
       case LayerKind::max_pool:
         set_window(node("MaxPool", {input}, output), layer);
         return;

@@ -58,14 +58,16 @@ VerificationInputs verification_inputs(const Dataset* data, const Preprocessing&
 
 Json Verification::to_json() const {
   if (!done()) return {{"verified", false}, {"reason", why_not}};
-  return {{"verified", true},
-          {"by", by},
-          {"images", images},
-          {"images_of", origin},
-          {"batches", batches},
-          {"largest_relative_difference", largest_difference},
-          {"tolerance", kExportTolerance},
-          {"top1_agree", top1_agree}};
+  Json json = {{"verified", true},
+               {"by", by},
+               {"images", images},
+               {"images_of", origin},
+               {"batches", batches},
+               {"largest_relative_difference", largest_difference},
+               {"tolerance", kExportTolerance},
+               {"top1_agree", top1_agree}};
+  if (!batches_reason.empty()) json["batches_reason"] = batches_reason;
+  return json;
 }
 
 Verification verify_file(const ExportFormat& format, const fs::path& file, const FoldedNetwork& net,
@@ -77,6 +79,8 @@ Verification verify_file(const ExportFormat& format, const fs::path& file, const
   result.origin = inputs.origin;
   result.images = inputs.images;
   result.batches = format.batches();
+  if (result.batches.size() > 1) result.batches_reason = runner->why_single();
+  if (!result.batches_reason.empty()) result.batches = {1};
   const auto classes = static_cast<std::size_t>(net.classes);
   const std::size_t image = inputs.values.size() / inputs.images;
   std::vector<bool> agree(inputs.images, true);

@@ -32,6 +32,7 @@ struct Verification {
   std::string origin;   // of the inputs
   std::size_t images = 0;
   std::vector<int> batches;
+  std::string batches_reason;     // why only 1, where the file takes others too
   double largest_difference = 0;  // over images: largest difference of a logit over its largest logit
   std::size_t top1_agree = 0;     // images whose largest logit is the same one, at every batch size
   [[nodiscard]] bool done() const noexcept { return !by.empty(); }

@@ -42,7 +42,8 @@ void require_folder(const std::string& out) {
 // Images to verify and calibrate on; those of training are tried unless others are given.
 class Images {
  public:
-  Images(const NetworkExport& asked, const EvalModel& model, Job& job) : asked_(asked) {
+  Images(const NetworkExport& asked, const EvalModel& model, std::vector<std::string>& warnings)
+      : asked_(asked) {
     spec_ = asked.data.empty() ? model.dataset : asked.data;
     if (spec_.empty()) {
       why_not_ = "the weights do not say what they were trained on";
@@ -55,7 +56,8 @@ class Images {
       }
     }
     if (test_ == nullptr)
-      job.warn(fmt::format("no images ({}): verifying on random values; give --data", why_not_));
+      warnings.push_back(
+          fmt::format("verified on random values, for want of images: {}; give --data", why_not_));
   }
 
   [[nodiscard]] const Dataset* test() const { return test_.get(); }
@@ -75,7 +77,7 @@ std::string stem_of(const EvalSubject& subject) {
 }
 
 ExportSubject subject_of(const NetworkExport& asked, const EvalModel& model, const EvalSubject& subject,
-                         const Images& images, Job& job) {
+                         const Images& images, std::vector<std::string>& warnings) {
   ExportSubject out{subject.name,  stem_of(subject),        {subject.config, subject.bn}, "own",
                     subject.level, subject.family_accuracy, subject.accuracy_on};
   if (!subject.bn.empty()) return out;
@@ -90,7 +92,7 @@ ExportSubject subject_of(const NetworkExport& asked, const EvalModel& model, con
       }
     }
   }
-  if (const auto doubt = shared_statistics_doubt(model.space, subject)) job.warn(*doubt);
+  if (const auto doubt = shared_statistics_doubt(model.space, subject)) warnings.push_back(*doubt);
   return out;
 }
 
@@ -138,13 +140,13 @@ int export_networks(const NetworkExport& asked, const Session& session) {
                 fmt::format("{} is a super-network: found no sub-network to export", asked.choice.model),
                 "name one with --subnet, or give a --family");
   }
-  const Images images(asked, model, session.job);
+  ExportOptions options;
+  const Images images(asked, model, options.warnings);
   std::vector<ExportSubject> subjects;
   for (const EvalSubject& subject : model.subjects)
-    subjects.push_back(subject_of(asked, model, subject, images, session.job));
+    subjects.push_back(subject_of(asked, model, subject, images, options.warnings));
   const ExportSource source{std::move(model.space), std::move(model.weights), std::move(model.preprocessing),
                             std::move(model.class_names), std::move(model.inputs)};
-  ExportOptions options;
   options.images = images.test();
   options.verify_images = asked.verify_images;
   options.samples = asked.samples;
