@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "chain.h"
+#include "dsn/deploy/manifest.h"
 #include "dsn/space/network.h"
 #include "ends.h"
 #include "fakes/tiny_space.h"
@@ -32,7 +33,7 @@ std::string changed_bundle(const std::string& bundle, const std::function<void(J
   fs::copy(bundle, folder);
   Json manifest = Json::parse(dsn::read_file(folder / "manifest.json"));
   change(manifest);
-  write_json(folder / "manifest.json", manifest);
+  dsn::write_file_atomic(folder / "manifest.json", dsn::seal_manifest(manifest));  // as its maker would
   return folder;
 }
 

@@ -76,7 +76,7 @@ TEST_CASE("a missing required flag is named") {
   const Outcome outcome = dsn_tool({"export", "--supernet", "a"});
   CHECK(outcome.status == 2);
   CHECK(is_one_error(outcome.err, "dsn export"));
-  CHECK(has(outcome.err, "--family"));
+  CHECK(has(outcome.err, "--out"));
 }
 
 TEST_CASE("a bare number for a duration is an error that shows units") {
