@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fuzzes the readers of foreign files with libFuzzer under AddressSanitizer and UBSan: PyTorch checkpoints (unpickler,
-# zip and legacy format) and safetensors. Builds in build-fuzz; what it learns stays there for the next run.
+# Fuzzes, under AddressSanitizer and UBSan, the readers of foreign files with libFuzzer: PyTorch checkpoints (unpickler,
+# zip and legacy format) and safetensors; and the elastic engine, on spaces and sub-networks that are drawn, against a
+# plain computation. Builds in build-fuzz; what it learns stays there for the next run.
 # Ends with the line "N targets clean, N failed"; an input that broke a target is left in build-fuzz and named.
 #
 # usage: scripts/fuzz.sh [SECONDS]     time for each target, 600 by default; --list prints the targets
@@ -9,10 +10,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(torch_file safetensors)
+targets=(torch_file safetensors engine)
 seconds=600
 case "${1:-}" in
-  -h | --help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
   --list) printf '%s\n' "${targets[@]}"; exit 0 ;;
   '') ;;
   *[!0-9]*) echo "fuzz.sh: error: SECONDS: found '$1', expected a number" >&2; exit 2 ;;
@@ -48,14 +49,39 @@ shared=($core/{error,file,file_write,gzip,sha256}.cc)
 build torch_file test/fuzz/fuzz_torch_file.cc "${shared[@]}" $supernet/{pickle,pickle_names,torch_file,torch_object,torch_values,zip_archive}.cc
 build safetensors test/fuzz/fuzz_safetensors.cc "${shared[@]}" $core/{json_parse,json_view,safetensors}.cc
 
+engine=$folder/engine/test/engine/test_elastic_fuzz
+if [ ! -d "$folder/engine" ]; then
+  meson setup "$folder/engine" -Dtorch=disabled -Dopencv=disabled -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 >/dev/null
+fi
+ninja -C "$folder/engine" test/engine/test_elastic_fuzz >/dev/null
+
+# Every run goes on with other cases than the one before.
+fuzz_engine() {
+  local counter=$folder/engine-next first
+  first=$(cat "$counter" 2>/dev/null || echo 1)
+  echo $((first + 1000000)) >"$counter"
+  DSN_FUZZ_SECONDS=$seconds DSN_FUZZ_FIRST=$first nice -n 19 "$engine"
+}
+
 clean=0
 failed=0
-export UBSAN_OPTIONS=print_stacktrace=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 for target in "${targets[@]}"; do
   echo "== $target for $seconds s"
+  log=$folder/$target.log
+  if [ "$target" = engine ]; then
+    if fuzz_engine >"$log" 2>&1; then
+      clean=$((clean + 1))
+      sed -n 's/.*MESSAGE: /  engine: clean, /p' "$log"
+    else
+      failed=$((failed + 1))
+      tail -n 40 "$log"
+      echo "  engine: FAILED, see $log"
+    fi
+    continue
+  fi
   learnt=$folder/corpus-$target
   mkdir -p "$learnt"
-  log=$folder/$target.log
   # What breaks a target is written beside it; a leak, 2 GiB of memory or 10 s for one input break it too.
   if nice -n 19 "$folder/fuzz_$target" -max_total_time="$seconds" -max_len=4096 -rss_limit_mb=2048 -timeout=10 \
       -print_final_stats=1 -artifact_prefix="$folder/$target-" "$learnt" "test/fuzz/corpus/$target" >"$log" 2>&1; then

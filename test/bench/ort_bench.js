@@ -2,10 +2,11 @@
 // Times ONNX models with ONNX Runtime (CPU), the peer that users would pick for a static network.
 //   npm install --ignore-scripts onnxruntime-node@1.30.0
 //   node ort_bench.js [--threads N] [--runs N] [--warmup N] model.onnx...
-// Prints one JSON object per line: model, input shape, session creation, and latency median, MAD, minimum (milliseconds).
+//   node --expose-gc ort_bench.js --memory 1 model.onnx      resident bytes that a session and its inferences add
+// Prints one JSON object per line: model, input shape, session creation, and latency median, MAD, minimum and 99th percentile (milliseconds).
 const ort = require('onnxruntime-node');
 const fs = require('fs');
-const opt = { threads: 1, runs: 50, warmup: 10 };
+const opt = { threads: 1, runs: 50, warmup: 10, memory: 0 };
 const models = [];
 for (let i = 2; i < process.argv.length; i++) {
   const m = /^--(\w+)$/.exec(process.argv[i]);
@@ -17,6 +18,8 @@ const median = a => { const s = [...a].sort((x, y) => x - y); const n = s.length
 (async () => {
   for (const model of models) {
     if (!fs.existsSync(model)) { console.error(`no such file: ${model}`); process.exit(2); }
+    if (opt.memory) global.gc();
+    const resident = process.memoryUsage().rss;
     const t0 = performance.now();
     const s = await ort.InferenceSession.create(model, { intraOpNumThreads: opt.threads, interOpNumThreads: 1, graphOptimizationLevel: 'all' });
     const create_ms = performance.now() - t0;
@@ -28,7 +31,15 @@ const median = a => { const s = [...a].sort((x, y) => x - y); const n = s.length
     for (let k = 0; k < opt.warmup; k++) await s.run({ [name]: x });
     const ms = [];
     for (let k = 0; k < opt.runs; k++) { const a = performance.now(); await s.run({ [name]: x }); ms.push(performance.now() - a); }
+    if (opt.memory) {
+      global.gc();
+      console.log(JSON.stringify({ model, threads: opt.threads, resident_mb: (process.memoryUsage().rss - resident) / 1e6, file_mb: fs.statSync(model).size / 1e6 }));
+      continue;
+    }
     const med = median(ms);
-    console.log(JSON.stringify({ model, shape, threads: opt.threads, create_ms, median_ms: med, mad_ms: median(ms.map(v => Math.abs(v - med))), min_ms: Math.min(...ms) }));
+    const sorted = [...ms].sort((a, b) => a - b);
+    const at = 0.99 * (sorted.length - 1), below = Math.floor(at);
+    const p99_ms = sorted[below] + (at - below) * ((sorted[below + 1] || sorted[below]) - sorted[below]);
+    console.log(JSON.stringify({ model, shape, threads: opt.threads, create_ms, median_ms: med, mad_ms: median(ms.map(v => Math.abs(v - med))), min_ms: Math.min(...ms), p99_ms }));
   }
 })();

@@ -4,11 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "../engine/random_weights.h"
 #include "dsn/core/json.h"
 #include "dsn/search/family.h"
 #include "dsn/supernet/checkpoint.h"
 #include "fakes/bundle_parts.h"
+#include "fakes/drawn_weights.h"
 #include "fakes/temp_folder.h"
 #include "process.h"
 #include "small_images.h"
@@ -20,21 +20,15 @@ using Json = nlohmann::json;
 TEST_CASE("dsn profile, export and run: a family on the elastic engine, which needs no LibTorch") {
   const dsn::fakes::TempFolder temp;
   const dsn::SearchSpace space = dsn::SearchSpace::load("fmnist-mbv3");
-  dsn::test::write_random_weights(temp / "w.safetensors", space);
-  const auto weights = dsn::TensorFile::open(temp / "w.safetensors");
-  std::vector<std::string> names;
-  for (int c = 0; c < space.classes(); ++c) names.push_back("class" + std::to_string(c));
-  dsn::write_checkpoint(temp / "net.safetensors",
-                        {space, dsn::Preprocessing::for_dataset("fashion-mnist"), names, "fashion-mnist", {}},
-                        weights.tensors());
-  const dsn::Family family = dsn::fakes::make_family(space, dsn::tensors_sha256(weights.tensors()));
+  const dsn::Family family = dsn::fakes::make_family(
+      space, dsn::fakes::draw_checkpoint(temp / "net.safetensors", space, "fashion-mnist"));
   dsn::fakes::write_document(temp / "family.json", dsn::pure_envelope("dsn.family", 7, {}, Json::object()),
                              family.to_json());
   std::map<std::string, dsn::TensorView> tensors;
   std::vector<dsn::BnStats> own;
   own.reserve(family.levels.size());
   for (const dsn::Level& level : family.levels) {
-    own.push_back(dsn::test::random_statistics(dsn::make_network(space, level.config), 3));
+    own.push_back(dsn::fakes::draw_statistics(dsn::make_network(space, level.config), 3));
     dsn::append_bn_stats(own.back(), level.bn_prefix, tensors);
   }
   dsn::write_safetensors(temp / family.bn_file, tensors, {});
@@ -55,4 +49,11 @@ TEST_CASE("dsn profile, export and run: a family on the elastic engine, which ne
   const Json report = Json::parse(ran.out);
   CHECK(report["settings"]["engine"] == "elastic");
   CHECK(report["run"]["completed"] == 20);
+  // Packed weights are those of the file and little more; two levels' batch norms are next to nothing.
+  const auto weights_bytes = report["memory"]["weights_bytes"].get<double>();
+  const auto file_bytes = static_cast<double>(std::filesystem::file_size(temp / "net.safetensors"));
+  CHECK(weights_bytes > 0.8 * file_bytes);
+  CHECK(weights_bytes < 1.5 * file_bytes);
+  CHECK(report["memory"]["levels_bytes"].get<double>() < 0.2 * weights_bytes);
+  CHECK(report["memory"]["work_bytes"].get<double>() > 0);
 }

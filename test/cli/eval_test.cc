@@ -11,17 +11,7 @@
 #include "dsn/core/stats.h"
 #include "ends.h"
 
-using dsn::test::Args;
-using dsn::test::Chain;
-using dsn::test::chain;
-using dsn::test::dsn_tool;
-using dsn::test::ends;
-using dsn::test::eval_args;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::operator+;
-using dsn::test::Outcome;
-using dsn::test::write_json;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 

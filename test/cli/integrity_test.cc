@@ -10,17 +10,7 @@
 #include "ends.h"
 #include "fakes/tiny_space.h"
 
-using dsn::test::Args;
-using dsn::test::Chain;
-using dsn::test::chain;
-using dsn::test::dsn_tool;
-using dsn::test::ends;
-using dsn::test::eval_args;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::operator+;
-using dsn::test::Outcome;
-using dsn::test::write_json;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What core's tests share: a folder that goes away, files in it, and the Error that a call throws.
+// What core's tests share: a folder that goes away and files in it.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "dsn/core/error.h"
+#include "fakes/error_of.h"
 
 namespace dsn_test {
 
@@ -47,17 +47,7 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-// The Error that `call` throws; a failed check and code `failed` if it throws none.
-template <typename Call>
-dsn::Error error_of(Call&& call) {
-  try {
-    call();
-  } catch (const dsn::Error& error) {
-    return error;
-  }
-  FAIL_CHECK("threw no Error");
-  return {dsn::ErrorCode::failed, "no error"};
-}
+using dsn::fakes::error_of;
 
 inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;

@@ -9,6 +9,7 @@
 #include "dsn/deploy/bundle.h"
 #include "dsn/deploy/manifest.h"
 #include "fakes/bundle_parts.h"
+#include "fakes/error_of.h"
 #include "fakes/temp_folder.h"
 
 using dsn::Bundle;
@@ -16,21 +17,11 @@ using dsn::BundleParts;
 using dsn::Error;
 using dsn::ErrorCode;
 using dsn::Json;
+using dsn::fakes::error_of;
 using dsn::fakes::TempFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-template <typename F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("expected an error");
-  return {ErrorCode::failed, ""};
-}
 
 bool says(const Error& error, const std::string& what) {
   return error.message().find(what) != std::string::npos;

@@ -5,20 +5,21 @@
 
 #include <algorithm>
 
-#include "drawn_weights.h"
 #include "dsn/core/error.h"
 #include "dsn/deploy/level_format.h"
 #include "dsn/deploy/onnx_format.h"
 #include "dsn/deploy/plain_run.h"
 #include "dsn/deploy/verification.h"
+#include "fakes/drawn_weights.h"
+#include "fakes/error_of.h"
 #include "fakes/temp_folder.h"
 #include "fakes/tiny_space.h"
 
 namespace dsn {
 namespace {
 
+using fakes::error_of;
 using fakes::TempFolder;
-using namespace dsn::testing;  // NOLINT(google-build-using-namespace)
 
 ExportLabels labels_of(const SearchSpace& space, const SubnetConfig& config) {
   return {"a level",
@@ -29,17 +30,6 @@ ExportLabels labels_of(const SearchSpace& space, const SubnetConfig& config) {
           {"one", "two"},
           make_network(space, config).macs(),
           make_network(space, config).params()};
-}
-
-template <typename F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("expected an error");
-  return {ErrorCode::failed, ""};
 }
 
 bool can_write_onnx() {
@@ -55,7 +45,7 @@ bool can_write_onnx() {
 struct Tiny {
   TempFolder temp;
   SearchSpace space = fakes::tiny_space();
-  TensorFile weights = drawn_weights(space, temp / "weights.safetensors");
+  TensorFile weights = fakes::draw_weights(temp / "weights.safetensors", space);
   LevelSpec level{space.largest(), {}};
   FoldedNetwork net = fold_network(space, weights, level);
 };
@@ -68,8 +58,8 @@ TEST_CASE(
     CAPTURE(name);
     const TempFolder temp;
     const SearchSpace space = SearchSpace::load(name);
-    const TensorFile weights = drawn_weights(space, temp / "weights.safetensors");
-    for (const SubnetConfig& config : some_of(space)) {
+    const TensorFile weights = fakes::draw_weights(temp / "weights.safetensors", space);
+    for (const SubnetConfig& config : fakes::some_subnets(space)) {
       const FoldedNetwork net = fold_network(space, weights, {config, {}});
       check_layers(net);
       const Network network = make_network(space, config);
@@ -106,10 +96,10 @@ TEST_CASE("fold_network: a convolution with its batch norm is the scaled weights
 
 TEST_CASE("fold_network: a level's own statistics are used, whole or not at all") {
   Tiny tiny;
-  tiny.level.bn = drawn_statistics(tiny.space, tiny.level.config);
+  tiny.level.bn = fakes::draw_statistics(make_network(tiny.space, tiny.level.config));
   const FoldedNetwork own = fold_network(tiny.space, tiny.weights, tiny.level);
-  const auto images = drawn_images(own, 1);
-  CHECK(relative_difference(run_plain(tiny.net, images, 1), run_plain(own, images, 1)) > 1e-2);
+  const auto images = fakes::draw_images(own, 1);
+  CHECK(fakes::relative_difference(run_plain(own, images, 1), run_plain(tiny.net, images, 1)) > 1e-2);
 
   SUBCASE("one is missing") {
     tiny.level.bn.erase("blocks.1.depth.bn");
@@ -185,7 +175,7 @@ TEST_CASE("level_format: what is written reads back as the same layers, and the 
     const TempFolder temp;
     const SearchSpace space = SearchSpace::load(name);
     const LevelSpec level{space.smallest(), {}};
-    const FoldedNetwork net = fold_network(space, drawn_weights(space, temp / "w.safetensors"), level);
+    const FoldedNetwork net = fold_network(space, fakes::draw_weights(temp / "w.safetensors", space), level);
     const auto files = level_format()->write(net, labels_of(space, level.config), temp.path(), "a");
     CHECK(files == std::vector<std::string>{"a.json", "a.safetensors"});
     const FoldedNetwork read = read_level(temp / "a.json");
@@ -246,16 +236,16 @@ TEST_CASE(
   for (const std::string& name : SearchSpace::shipped()) {
     const TempFolder temp;
     const SearchSpace space = SearchSpace::load(name);
-    const TensorFile weights = drawn_weights(space, temp / "w.safetensors");
+    const TensorFile weights = fakes::draw_weights(temp / "w.safetensors", space);
     int opset = OnnxOptions::kOldestOpset;
-    for (const SubnetConfig& config : some_of(space)) {
+    for (const SubnetConfig& config : fakes::some_subnets(space)) {
       CAPTURE(name);
       CAPTURE(opset);
       const auto format = onnx_format({opset, opset % 4 == 0});
       const FoldedNetwork net = fold_network(space, weights, {config, {}});
       const auto files = format->write(net, labels_of(space, config), temp.path(), "a");  // checks
       CHECK(files == std::vector<std::string>{"a.onnx"});
-      VerificationInputs inputs{"drawn", 2, net.resolution, drawn_images(net, 2)};
+      VerificationInputs inputs{"drawn", 2, net.resolution, fakes::draw_images(net, 2)};
       const auto expected = run_plain(net, inputs.values, 2);
       const Verification found = verify_file(*format, temp / "a.onnx", net, inputs, expected);
       if (found.done()) {
@@ -275,7 +265,7 @@ TEST_CASE(
 TEST_CASE("verify_file: a file whose weights were changed fails, naming file, difference and tolerance") {
   Tiny tiny;
   (void)level_format()->write(tiny.net, labels_of(tiny.space, tiny.level.config), tiny.temp.path(), "a");
-  const VerificationInputs inputs{"drawn", 3, tiny.net.resolution, drawn_images(tiny.net, 3)};
+  const VerificationInputs inputs{"drawn", 3, tiny.net.resolution, fakes::draw_images(tiny.net, 3)};
   auto expected = run_plain(tiny.net, inputs.values, 3);
   const auto format = level_format();
   const Verification good = verify_file(*format, tiny.temp / "a.json", tiny.net, inputs, expected);

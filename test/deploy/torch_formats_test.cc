@@ -3,7 +3,6 @@
 // shipped space, and TorchScript against both.
 #include <doctest/doctest.h>
 
-#include "drawn_weights.h"
 #include "dsn/core/error.h"
 #include "dsn/deploy/export.h"
 #include "dsn/deploy/level_format.h"
@@ -11,6 +10,7 @@
 #include "dsn/deploy/torchscript_format.h"
 #include "dsn/engine/torch_executor.h"
 #include "dsn/supernet/supernet.h"
+#include "fakes/drawn_weights.h"
 #include "fakes/temp_folder.h"
 #include "fakes/tiny_space.h"
 
@@ -18,7 +18,6 @@ namespace dsn {
 namespace {
 
 using fakes::TempFolder;
-using namespace dsn::testing;  // NOLINT(google-build-using-namespace)
 
 std::vector<float> forward(Supernet& net, const LevelSpec& level, const std::vector<float>& images, int n) {
   const torch::NoGradGuard no_grad;
@@ -48,24 +47,24 @@ TEST_CASE("fold_network and torchscript_format: every shipped space computes wha
     CAPTURE(name);
     const TempFolder temp;
     const SearchSpace space = SearchSpace::load(name);
-    const TensorFile weights = drawn_weights(space, temp / "w.safetensors");
+    const TensorFile weights = fakes::draw_weights(temp / "w.safetensors", space);
     Supernet supernet(space, weights);
     bool own = false;
-    for (const SubnetConfig& config : some_of(space)) {
+    for (const SubnetConfig& config : fakes::some_subnets(space)) {
       CAPTURE(space.describe(config));
       LevelSpec level{config, {}};
-      if (own) level.bn = drawn_statistics(space, config);
+      if (own) level.bn = fakes::draw_statistics(make_network(space, config));
       own = !own;
       const FoldedNetwork net = fold_network(space, weights, level);
-      const auto images = drawn_images(net, 2);
+      const auto images = fakes::draw_images(net, 2);
       const auto expected = forward(supernet, level, images, 2);
-      CHECK(relative_difference(expected, run_plain(net, images, 2)) < 1e-5);
+      CHECK(fakes::relative_difference(run_plain(net, images, 2), expected) < 1e-5);
       const auto format = torchscript_format();
       const auto files = format->write(net, labels_of(space, config), temp.path(), "a");
       CHECK(files == std::vector<std::string>{"a.pt"});
       std::string why_not;
       const auto runner = format->open(temp / "a.pt", net, why_not);
-      CHECK(relative_difference(expected, runner->logits(images, 2)) < 1e-5);
+      CHECK(fakes::relative_difference(runner->logits(images, 2), expected) < 1e-5);
     }
   }
 }
@@ -73,20 +72,20 @@ TEST_CASE("fold_network and torchscript_format: every shipped space computes wha
 TEST_CASE("fold_network: odd resolutions, where shortcut pools cut their last window, too") {
   const TempFolder temp;
   const SearchSpace space = SearchSpace::load("ofa-resnet50").with_resolution(75);
-  const TensorFile weights = drawn_weights(space, temp / "w.safetensors");
+  const TensorFile weights = fakes::draw_weights(temp / "w.safetensors", space);
   Supernet supernet(space, weights);
   LevelSpec level{space.smallest(), {}};
   level.config.r = 75;
   const FoldedNetwork net = fold_network(space, weights, level);
-  const auto images = drawn_images(net, 1);
-  CHECK(relative_difference(forward(supernet, level, images, 1), run_plain(net, images, 1)) < 1e-5);
+  const auto images = fakes::draw_images(net, 1);
+  CHECK(fakes::relative_difference(run_plain(net, images, 1), forward(supernet, level, images, 1)) < 1e-5);
 }
 
 TEST_CASE("torchscript_format: the same network gives the same bytes, and what is no archive is named") {
   const TempFolder temp;
   const SearchSpace space = fakes::tiny_space();
   const FoldedNetwork net =
-      fold_network(space, drawn_weights(space, temp / "w.safetensors"), {space.smallest(), {}});
+      fold_network(space, fakes::draw_weights(temp / "w.safetensors", space), {space.smallest(), {}});
   const auto format = torchscript_format();
   (void)format->write(net, labels_of(space, space.smallest()), temp.path(), "a");
   (void)format->write(net, labels_of(space, space.smallest()), temp.path(), "b");
@@ -108,14 +107,16 @@ TEST_CASE(
   const TempFolder temp;
   const SearchSpace space = fakes::tiny_space();
   ExportSource source{space,
-                      drawn_weights(space, temp / "w.safetensors"),
+                      fakes::draw_weights(temp / "w.safetensors", space),
                       Preprocessing::for_dataset("fashion-mnist"),
                       {},
                       {}};
   std::vector<ExportSubject> subjects(2);
   subjects[0] = {"largest", "largest", {space.largest(), {}}, "shared", {}, {}, {}};
-  subjects[1] = {"level 1", "level1", {space.smallest(), drawn_statistics(space, space.smallest())}, "own", 1,
-                 0.5,       "x"};
+  subjects[1] = {
+      "level 1", "level1", {space.smallest(), fakes::draw_statistics(make_network(space, space.smallest()))},
+      "own",     1,        0.5,
+      "x"};
   ExportOptions options;
   options.samples = true;
   options.warnings = {"told"};

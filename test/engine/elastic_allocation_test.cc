@@ -4,8 +4,8 @@
 
 #include "bench/allocations.h"
 #include "dsn/engine/executor.h"
+#include "fakes/drawn_weights.h"
 #include "fakes/temp_folder.h"
-#include "random_weights.h"
 
 namespace dsn {
 
@@ -15,14 +15,13 @@ TEST_CASE(
   for (const SearchSpace& space : {SearchSpace::load("ofa-mbv3", 0.25, 10).with_resolution(64),
                                    SearchSpace::load("ofa-resnet50", 0.25, 10).with_resolution(64)}) {
     CAPTURE(space.name());
-    test::write_random_weights(temp / "w.safetensors", space);
-    const auto executor = make_executor("elastic", space, TensorFile::open(temp / "w.safetensors"));
+    const auto executor = make_executor("elastic", space, fakes::draw_weights(temp / "w.safetensors", space));
     SubnetConfig small = space.smallest(), large = space.largest();
     small.r = large.r = 64;
     executor->prepare({{small, {}}, {large, {}}});
     executor->set_threads(4);
     executor->activate(0);
-    const std::vector<float> image = test::random_images(executor->network(), 1, 2);
+    const std::vector<float> image = fakes::draw_images(executor->network(), 1, 2);
     std::vector<float> logits(10);
     bench::Allocations before = bench::allocations();
     // The very first inference, too.

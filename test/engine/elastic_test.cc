@@ -4,17 +4,16 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "dsn/core/error.h"
 #include "dsn/core/json.h"
 #include "dsn/engine/elastic/kernels.h"
 #include "dsn/engine/elastic/weights.h"
 #include "dsn/engine/executor.h"
 #include "dsn/supernet/ofa_import.h"
+#include "fakes/drawn_weights.h"
+#include "fakes/forced_target.h"
 #include "fakes/temp_folder.h"
 #include "plain_network.h"
-#include "random_weights.h"
 
 namespace dsn {
 namespace {
@@ -27,10 +26,7 @@ struct Made {
   SearchSpace space;
   TensorFile file;
   explicit Made(SearchSpace s)
-      : space(std::move(s)), file([&] {
-          test::write_random_weights(folder / "w.safetensors", space);
-          return TensorFile::open(folder / "w.safetensors");
-        }()) {}
+      : space(std::move(s)), file(fakes::draw_weights(folder / "w.safetensors", space)) {}
   [[nodiscard]] std::unique_ptr<Executor> executor() const { return make_executor("elastic", space, file); }
 };
 
@@ -42,21 +38,13 @@ SearchSpace small(const std::string& name) {
   return SearchSpace::parse(document, name);
 }
 
-// Sets DSN_ENGINE_TARGET for a scope.
-struct Forced {
-  explicit Forced(std::string_view target) { ::setenv("DSN_ENGINE_TARGET", std::string(target).c_str(), 1); }
-  ~Forced() { ::unsetenv("DSN_ENGINE_TARGET"); }
-  Forced(const Forced&) = delete;
-  Forced& operator=(const Forced&) = delete;
-};
-
 std::vector<LevelSpec> random_levels(const SearchSpace& space, int count) {
   Rng rng(17);
   std::vector<LevelSpec> levels{{space.smallest(), {}}, {space.largest(), {}}};
   for (int i = 0; i < count; ++i) {
     const SubnetConfig config = space.sample(rng);
     BnStats bn;
-    if (i % 2 == 0) bn = test::random_statistics(make_network(space, config), static_cast<std::uint64_t>(i));
+    if (i % 2 == 0) bn = fakes::draw_statistics(make_network(space, config), static_cast<std::uint64_t>(i));
     levels.push_back({config, bn});
   }
   return levels;
@@ -77,7 +65,7 @@ TEST_CASE(
     constexpr int kBatch = 3;
     for (std::size_t i = 0; i < levels.size(); ++i) {
       const Network net = make_network(made.space, levels[i].config);
-      images.push_back(test::random_images(net, kBatch, i));
+      images.push_back(fakes::draw_images(net, kBatch, i));
       std::vector<float>& logits = expected.emplace_back();
       for (int n = 0; n < kBatch; ++n) {
         const auto one =
@@ -88,7 +76,7 @@ TEST_CASE(
     }
     for (const std::string_view target : elastic::kernel_targets()) {
       CAPTURE(target);
-      const Forced forced(target);
+      const fakes::ForcedTarget forced(target);
       const auto executor = made.executor();
       executor->prepare(levels);
       double worst = 0;
@@ -101,7 +89,7 @@ TEST_CASE(
           std::vector<float> logits(classes * static_cast<std::size_t>(batch));
           const auto n = static_cast<std::size_t>(batch);
           executor->infer(std::span(images[i]).first(images[i].size() / kBatch * n), batch, logits);
-          const double off = test::difference(logits, std::span(expected[i]).first(logits.size()));
+          const double off = fakes::relative_difference(logits, std::span(expected[i]).first(logits.size()));
           INFO(made.space.describe(levels[i].config) << " batch " << batch << " threads " << threads);
           CHECK(off <= kTolerance);
           worst = std::max(worst, off);
@@ -136,7 +124,7 @@ TEST_CASE("ElasticExecutor: logits of Once-for-All's implementation, from its ch
     std::vector<float> logits(wanted.size());
     executor->infer(inputs.at(std::to_string(config.r)).floats(), static_cast<int>(one["logits"].size()),
                     logits);
-    CHECK(test::difference(logits, wanted) < kTolerance);
+    CHECK(fakes::relative_difference(logits, wanted) < kTolerance);
   }
 }
 
@@ -148,7 +136,7 @@ TEST_CASE("ElasticExecutor::infer: the observer sees every unit once, in order")
   std::vector<std::size_t> seen;
   const UnitObserver observer = [&](std::size_t unit) { seen.push_back(unit); };
   std::vector<float> logits(10);
-  executor->infer(test::random_images(executor->network(), 1, 1), 1, logits, &observer);
+  executor->infer(fakes::draw_images(executor->network(), 1, 1), 1, logits, &observer);
   REQUIRE(seen.size() == executor->network().units.size());
   for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == i);
 }
@@ -159,7 +147,7 @@ TEST_CASE("ElasticExecutor: wrong sizes, an unprepared level, foreign statistics
   std::vector<float> logits(10);
   const SubnetConfig smallest = made.space.smallest();
   const Network net = make_network(made.space, smallest);
-  const std::vector<float> image = test::random_images(net, 1, 1);
+  const std::vector<float> image = fakes::draw_images(net, 1, 1);
   CHECK_THROWS_AS(executor->infer(image, 1, logits), Error);  // nothing active
   executor->prepare({{smallest, {}}});
   CHECK_THROWS_AS(executor->activate(1), Error);
@@ -171,7 +159,7 @@ TEST_CASE("ElasticExecutor: wrong sizes, an unprepared level, foreign statistics
   executor->infer(image, 1, logits);
 
   // Of another width, a part of them, and more than the level has: none is filled up or left out.
-  const BnStats own = test::random_statistics(net, 1);
+  const BnStats own = fakes::draw_statistics(net, 1);
   BnStats foreign = own, partial = own, more = own;
   foreign["blocks.0.depth.bn"] = {{1.F}, {1.F}};
   partial.erase("final_expand.bn");
@@ -215,15 +203,35 @@ TEST_CASE("Weights::shared: one packed copy for all who hold the same file, as l
   CHECK(gone.expired());
 }
 
+TEST_CASE("ElasticExecutor::memory: levels and threads add little to the weights, which executors share") {
+  const Made made(small("ofa-mbv3"));
+  const auto one = made.executor(), other = made.executor();
+  one->prepare({{made.space.largest(), {}}});
+  const MemoryUse single = one->memory();
+  CHECK(single.weights == elastic::Weights::shared(made.space, made.file)->bytes());
+  CHECK(other->memory().weights == single.weights);
+  CHECK(other->memory().total() == single.weights);  // nothing prepared
+  CHECK(single.levels > 0);
+  CHECK(single.work > 0);
+  one->prepare(random_levels(made.space, 6));
+  const MemoryUse family = one->memory();
+  CHECK(family.weights == single.weights);
+  CHECK(family.levels > 4 * single.levels / 2);
+  CHECK(family.levels < 8 * single.levels);  // none has more batch norms than the largest
+  one->set_threads(3);
+  CHECK(one->memory().work > family.work);
+  CHECK(one->memory().levels == family.levels);
+}
+
 TEST_CASE("kernels_for: the environment forces an instruction set; unknown ones are refused by name") {
   const auto targets = elastic::kernel_targets();
   REQUIRE(!targets.empty());
   CHECK(elastic::kernels_for().name == targets.front());
   {
-    const Forced forced(targets.back());
+    const fakes::ForcedTarget forced(targets.back());
     CHECK(elastic::kernels_for().name == targets.back());
   }
-  const Forced forced("mmx");
+  const fakes::ForcedTarget forced("mmx");
   try {
     (void)elastic::kernels_for();
     FAIL("accepted");

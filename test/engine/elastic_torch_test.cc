@@ -8,8 +8,9 @@
 #include "dsn/engine/elastic/kernels.h"
 #include "dsn/engine/executor.h"
 #include "dsn/engine/torch_executor.h"
+#include "fakes/drawn_weights.h"
+#include "fakes/forced_target.h"
 #include "fakes/temp_folder.h"
-#include "random_weights.h"
 
 namespace dsn {
 namespace {
@@ -35,15 +36,13 @@ TEST_CASE(
     const std::vector<int> sizes = large ? std::vector<int>{96, 112, 130} : shipped.resolutions();
     SearchSpace space = shipped;
     for (const int r : sizes) space = space.with_resolution(r);
-    test::write_random_weights(temp / "w.safetensors", space);
-    const TensorFile file = TensorFile::open(temp / "w.safetensors");
+    const TensorFile file = fakes::draw_weights(temp / "w.safetensors", space);
     const auto reference = make_executor("torch", space, file);
     reference->set_threads(2);
     std::vector<std::unique_ptr<Executor>> engines;
     for (const std::string_view target : targets) {
-      ::setenv("DSN_ENGINE_TARGET", std::string(target).c_str(), 1);
+      const fakes::ForcedTarget forced(target);
       engines.push_back(make_executor("elastic", space, file));
-      ::unsetenv("DSN_ENGINE_TARGET");
     }
     Rng rng(31);
     double worst = 0;
@@ -51,9 +50,9 @@ TEST_CASE(
       const SubnetConfig config = space.sample(rng, sizes[static_cast<std::size_t>(i) % sizes.size()]);
       const Network net = make_network(space, config);
       BnStats bn;
-      if (i % 2 == 1) bn = test::random_statistics(net, static_cast<std::uint64_t>(i));
+      if (i % 2 == 1) bn = fakes::draw_statistics(net, static_cast<std::uint64_t>(i));
       const int batch = 1 + i % 5;
-      const std::vector<float> images = test::random_images(net, batch, static_cast<std::uint64_t>(i));
+      const std::vector<float> images = fakes::draw_images(net, batch, static_cast<std::uint64_t>(i));
       std::vector<float> expected(static_cast<std::size_t>(net.classes * batch)), found(expected.size());
       reference->prepare({{config, bn}});
       reference->activate(0);
@@ -63,7 +62,7 @@ TEST_CASE(
         engines[t]->activate(0);
         engines[t]->set_threads(1 + (i + static_cast<int>(t)) % 4);
         engines[t]->infer(images, batch, found);
-        const double off = test::difference(found, expected);
+        const double off = fakes::relative_difference(found, expected);
         INFO(targets[t] << " " << space.describe(config) << " batch " << batch);
         CHECK(off <= 1e-4);
         worst = std::max(worst, off);

@@ -119,6 +119,7 @@ class CpuExecutor final : public Executor {
   void prepare(std::vector<LevelSpec> /*levels*/) override {}
   void activate(std::size_t index) override { active_ = index; }
   [[nodiscard]] const Network& network() const override { return networks_.at(active_); }
+  [[nodiscard]] MemoryUse memory() const override { return {}; }
   void set_threads(int threads) override { threads_ = threads; }
   void infer(std::span<const float> /*input*/, int /*batch*/, std::span<float> logits,
              const UnitObserver* /*observer*/) override {

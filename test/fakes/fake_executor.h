@@ -64,6 +64,7 @@ class FakeExecutor : public Executor {
     return networks_[active_];
   }
 
+  [[nodiscard]] MemoryUse memory() const override { return {}; }
   void set_threads(int threads) override { threads_ = threads; }
   [[nodiscard]] int threads() const noexcept { return threads_; }
 

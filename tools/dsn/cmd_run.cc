@@ -73,6 +73,9 @@ Json report_of(const Flags& flags, const Bundle& bundle, const Platform& platfor
     report["settings"]["period_s_reason"] = "a frame arrives when the one before is done";
   }
   report["platform"] = {{"name", platform.name}, {"sha256", platform.sha256}};
+  const MemoryUse memory = executor.memory();
+  report["memory"] = {
+      {"weights_bytes", memory.weights}, {"levels_bytes", memory.levels}, {"work_bytes", memory.work}};
   report["run"] = summary.to_json();
   return report;
 }
@@ -85,7 +88,8 @@ std::string time_of(const std::optional<double>& seconds) {
   return seconds ? format_duration(*seconds) : std::string("-");
 }
 
-std::string summary_text(const Flags& flags, const RunSummary& summary, const CostTable& costs) {
+std::string summary_text(const Flags& flags, const RunSummary& summary, const CostTable& costs,
+                         const MemoryUse& memory) {
   std::string text =
       fmt::format("policy {}, target {}{}, {} of {}\n", summary.policy, format_duration(summary.target_s),
                   flags.fps > 0 ? fmt::format(" at {:g} frames/s", flags.fps) : ", one frame after another",
@@ -107,6 +111,10 @@ std::string summary_text(const Flags& flags, const RunSummary& summary, const Co
   }
   text += fmt::format("level switches    {}\n", summary.switches);
   text += fmt::format("slowdown          {:.2f} times the undisturbed latency\n", summary.slowdown_mean);
+  text += fmt::format("engine memory     {} of weights, {} of levels, {} to work in\n",
+                      format_bytes(static_cast<double>(memory.weights)),
+                      format_bytes(static_cast<double>(memory.levels)),
+                      format_bytes(static_cast<double>(memory.work)));
   Table table;
   table.column("level");
   table.column("accuracy %");
@@ -159,7 +167,7 @@ int run(Flags& flags, const Session& session) {
 
   const Json report = report_of(flags, bundle, platform, *executor, summary, doubts);
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
-  session.result(report, summary_text(flags, summary, costs));
+  session.result(report, summary_text(flags, summary, costs, executor->memory()));
   if (log) log->close();
   if (done_status() != 0) return done_status();
   if (flags.min_met && summary.met_share().value_or(0) < *flags.min_met) {

@@ -22,6 +22,14 @@ struct LevelSpec {
   BnStats bn;  // empty: the super-network's shared statistics
 };
 
+// Bytes that an executor holds in memory, beside the file of weights that it maps.
+struct MemoryUse {
+  std::size_t weights = 0;  // the super-network's; counted in full by each of the executors that share them
+  std::size_t levels = 0;   // what the prepared levels add, together
+  std::size_t work = 0;     // room for activations; 0 where a library manages it
+  [[nodiscard]] std::size_t total() const noexcept { return weights + levels + work; }
+};
+
 // Called after each unit of an inference with its index in Network::units, on the inferring thread. The
 // profiler takes time there.
 using UnitObserver = std::function<void(std::size_t unit)>;
@@ -45,6 +53,8 @@ class Executor {
   // classes]. Throws Error{bad_usage} when a size does not fit.
   virtual void infer(std::span<const float> input, int batch, std::span<float> logits,
                      const UnitObserver* observer = nullptr) = 0;
+
+  [[nodiscard]] virtual MemoryUse memory() const = 0;
 };
 
 // Executors of this build, best first: "elastic" is in every one.

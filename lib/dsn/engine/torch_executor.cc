@@ -4,9 +4,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include <optional>
-
 #include "dsn/core/error.h"
+#include "dsn/engine/call_rules.h"
 #include "dsn/engine/executor.h"
 #include "dsn/supernet/own_statistics.h"
 #include "dsn/supernet/pass_count.h"
@@ -203,37 +202,27 @@ class TorchExecutor : public Executor {
     for (const LevelSpec& level : levels) {
       const std::string name = fmt::format("level {}", prepared.size());
       prepared.push_back(LevelBuilder(net_, level.bn).build(level.config, name));
-      if (device_.is_cuda()) move(prepared.back());
+      if (device_.is_cuda()) each_tensor(prepared.back(), [&](torch::Tensor& t) { t = t.to(device_); });
       check(prepared.back(), name);
     }
     levels_ = std::move(prepared);
-    active_.reset();
+    active_.prepared(levels_.size());
   }
 
-  void activate(std::size_t index) override {
-    if (index >= levels_.size()) {
-      throw Error(ErrorCode::bad_usage,
-                  fmt::format("level {} was not prepared: there are {}", index, levels_.size()));
-    }
-    active_ = index;
-  }
+  void activate(std::size_t index) override { active_.activate(index); }
 
   [[nodiscard]] const Network& network() const override { return active().network; }
 
-  void set_threads(int threads) override { threads_ = threads; }
+  void set_threads(int threads) override {
+    require_threads(threads);
+    threads_ = threads;
+  }
 
   void infer(std::span<const float> input, int batch, std::span<float> logits,
              const UnitObserver* observer) override {
     const PreparedLevel& level = active();
     const Network& net = level.network;
-    const auto image = static_cast<std::size_t>(net.in_channels * net.resolution * net.resolution);
-    if (batch < 1 || input.size() != image * static_cast<std::size_t>(batch) ||
-        logits.size() != static_cast<std::size_t>(net.classes * batch)) {
-      throw Error(ErrorCode::bad_usage,
-                  fmt::format("inference: found {} inputs and {} logits, expected {} and {} for batch {}",
-                              input.size(), logits.size(), image * static_cast<std::size_t>(batch),
-                              net.classes * batch, batch));
-    }
+    require_sizes(net, batch, input.size(), logits.size());
     if (applied_threads_ != threads_) set_torch_threads(applied_threads_ = threads_);
     const c10::InferenceMode inference;
     torch::Tensor x = torch::from_blob(const_cast<float*>(input.data()),
@@ -241,6 +230,14 @@ class TorchExecutor : public Executor {
     if (device_.is_cuda()) x = x.to(device_);
     x = run_units(level, x, observer);
     torch::from_blob(logits.data(), {batch, net.classes}).copy_(x);
+  }
+
+  [[nodiscard]] MemoryUse memory() const override {
+    MemoryUse use;
+    for (const auto& [name, view] : net_.tensor_views()) use.weights += view.bytes.size();
+    for (const PreparedLevel& level : levels_)
+      each_tensor(level, [&](const torch::Tensor& t) { use.levels += t.nbytes(); });
+    return use;
   }
 
  private:
@@ -281,26 +278,23 @@ class TorchExecutor : public Executor {
                 fmt::format("device \"{}\" is not available to this build of LibTorch", device), "use cpu");
   }
 
-  void move(PreparedLevel& level) const {
-    for (UnitWeights& w : level.units) {
-      for (torch::Tensor* t :
-           {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias, &w.project.weight,
-            &w.project.bias, &w.shortcut.weight, &w.shortcut.bias, &w.se_reduce_weight, &w.se_reduce_bias,
-            &w.se_expand_weight, &w.se_expand_bias}) {
-        if (t->defined()) *t = t->to(device_);
+  template <typename Level, typename F>
+  static void each_tensor(Level& level, F f) {
+    for (auto& w : level.units) {
+      for (auto* t : {&w.expand.weight, &w.expand.bias, &w.depth.weight, &w.depth.bias, &w.project.weight,
+                      &w.project.bias, &w.shortcut.weight, &w.shortcut.bias, &w.se_reduce_weight,
+                      &w.se_reduce_bias, &w.se_expand_weight, &w.se_expand_bias}) {
+        if (t->defined()) f(*t);
       }
     }
   }
 
-  const PreparedLevel& active() const {
-    if (!active_) throw Error(ErrorCode::bad_usage, "no level is active: prepare() and activate() first");
-    return levels_[*active_];
-  }
+  const PreparedLevel& active() const { return levels_[active_.index()]; }
 
   Supernet net_;
   torch::Device device_;
   std::vector<PreparedLevel> levels_;
-  std::optional<std::size_t> active_;
+  ActiveLevel active_;
   int threads_ = 1, applied_threads_ = 0;
 };
 

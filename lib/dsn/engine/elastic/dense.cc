@@ -18,18 +18,9 @@ std::ptrdiff_t split(const PaddedShape& shape, int stride, int x) {
 }
 
 ConvCall row_call(const ConvStep& step, const PaddedShape& shape, const std::ptrdiff_t* taps, int pixel) {
-  ConvCall call;
+  ConvCall call = call_of(step, taps);
   call.x_row = shape.row * pixel;
   call.x_block = call.x_row * shape.rows;
-  call.x_tap = taps;
-  call.in = step.in;
-  call.kernel = step.kernel;
-  call.w = step.w.data;
-  call.w_panel = step.w.panel;
-  call.scale = step.scale;
-  call.bias = step.bias;
-  call.out = step.out;
-  call.epilogue = step.epilogue;
   return call;
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
-#include <optional>
-
 #include "dsn/core/error.h"
+#include "dsn/engine/call_rules.h"
 #include "dsn/engine/elastic/elastic_executor.h"
 #include "dsn/engine/elastic/runner.h"
 
@@ -29,22 +28,15 @@ class ElasticExecutor : public Executor {
     work_.fit(needs, 1, pool_.threads());
     levels_ = std::move(plans);
     needs_ = needs;
-    active_.reset();
+    active_.prepared(levels_.size());
   }
 
-  void activate(std::size_t index) override {
-    if (index >= levels_.size()) {
-      throw Error(ErrorCode::bad_usage,
-                  fmt::format("level {} was not prepared: there are {}", index, levels_.size()));
-    }
-    active_ = index;
-  }
+  void activate(std::size_t index) override { active_.activate(index); }
 
   [[nodiscard]] const Network& network() const override { return active().network; }
 
   void set_threads(int threads) override {
-    if (threads < 1)
-      throw Error(ErrorCode::bad_usage, fmt::format("{} threads: expected at least 1", threads));
+    require_threads(threads);
     if (pool_.threads() == threads) return;
     work_.fit(needs_, 1, threads);
     pool_.use(threads);
@@ -53,17 +45,15 @@ class ElasticExecutor : public Executor {
   void infer(std::span<const float> input, int batch, std::span<float> logits,
              const UnitObserver* observer) override {
     const LevelPlan& level = active();
-    const Network& net = level.network;
-    const auto image = static_cast<std::size_t>(net.in_channels * net.resolution * net.resolution);
-    if (batch < 1 || input.size() != image * static_cast<std::size_t>(batch) ||
-        logits.size() != static_cast<std::size_t>(net.classes * batch)) {
-      throw Error(ErrorCode::bad_usage,
-                  fmt::format("inference: found {} inputs and {} logits, expected {} and {} for batch {}",
-                              input.size(), logits.size(), image * static_cast<std::size_t>(batch),
-                              net.classes * batch, batch));
-    }
+    require_sizes(level.network, batch, input.size(), logits.size());
     if (batch > work_.images) work_.fit(needs_, batch, pool_.threads());
     Runner(kernels_, pool_, work_, batch).run(level, input.data(), logits.data(), observer);
+  }
+
+  [[nodiscard]] MemoryUse memory() const override {
+    MemoryUse use{weights_->bytes(), 0, work_.bytes()};
+    for (const LevelPlan& level : levels_) use.levels += level.bytes();
+    return use;
   }
 
  private:
@@ -72,10 +62,7 @@ class ElasticExecutor : public Executor {
             std::max(a.vector, b.vector), std::max(a.ring, b.ring)};
   }
 
-  const LevelPlan& active() const {
-    if (!active_) throw Error(ErrorCode::bad_usage, "no level is active: prepare() and activate() first");
-    return levels_[*active_];
-  }
+  const LevelPlan& active() const { return levels_[active_.index()]; }
 
   const Kernels& kernels_;
   SearchSpace space_;
@@ -84,7 +71,7 @@ class ElasticExecutor : public Executor {
   TaskPool pool_;  // goes first: its threads use the rest
   Needs needs_;
   std::vector<LevelPlan> levels_;
-  std::optional<std::size_t> active_;
+  ActiveLevel active_;
 };
 
 }  // namespace

@@ -255,6 +255,10 @@ std::int64_t LevelPlan::macs() const noexcept {
   return total;
 }
 
+std::size_t LevelPlan::bytes() const noexcept {
+  return constants.bytes() + units.capacity() * sizeof(UnitPlan) + network.units.capacity() * sizeof(Unit);
+}
+
 LevelPlan make_plan(const SearchSpace& space, const Weights& weights, const LevelSpec& spec,
                     const std::string& name) {
   LevelPlan plan{make_network(space, spec.config), {}, {}};

@@ -40,6 +40,7 @@ struct LevelPlan {
 
   // Of the plan's steps themselves: what will really be computed.
   [[nodiscard]] std::int64_t macs() const noexcept;
+  [[nodiscard]] std::size_t bytes() const noexcept;
 };
 
 // Floats per image, or per thread where said, that running a level needs.

@@ -27,16 +27,7 @@ int begin_of(int piece, int pieces, int total) {
 }  // namespace
 
 ConvCall pointwise_call(const ConvStep& step) {
-  ConvCall call;
-  call.x_tap = kOneTap;
-  call.in = step.in;
-  call.w = step.w.data;
-  call.w_panel = step.w.panel;
-  call.scale = step.scale;
-  call.bias = step.bias;
-  call.out = step.out;
-  call.epilogue = step.epilogue;
-  return call;
+  return call_of(step, kOneTap);
 }
 
 void Runner::pointwise(const ConvStep& step, const Map& x, const Map& y, const float* residual) {

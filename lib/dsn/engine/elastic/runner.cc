@@ -26,6 +26,20 @@ std::size_t Workspace::bytes() const noexcept {
   return total;
 }
 
+ConvCall call_of(const ConvStep& step, const std::ptrdiff_t* x_tap) {
+  ConvCall call;
+  call.x_tap = x_tap;
+  call.in = step.in;
+  call.kernel = step.kernel;
+  call.w = step.w.data;
+  call.w_panel = step.w.panel;
+  call.scale = step.scale;
+  call.bias = step.bias;
+  call.out = step.out;
+  call.epilogue = step.epilogue;
+  return call;
+}
+
 void Runner::run(const LevelPlan& plan, const float* input, float* logits, const UnitObserver* observer) {
   const Network& net = plan.network;
   Map x{nullptr, net.in_channels, net.resolution};

@@ -20,7 +20,8 @@ struct Workspace {
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 
-// What of a call is the same for all pixels.
+// What of a call is the same for all pixels. x_tap: as in ConvCall.
+[[nodiscard]] ConvCall call_of(const ConvStep& step, const std::ptrdiff_t* x_tap);
 [[nodiscard]] ConvCall pointwise_call(const ConvStep& step);
 
 // thread-bound; everything it is given must outlive it.
