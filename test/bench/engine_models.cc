@@ -88,7 +88,8 @@ void make(const fs::path& folder, const fs::path& profiles) {
   const SearchSpace wide = SearchSpace::load("ofa-mbv3", 1.2);
   std::vector<SubnetConfig> published;
   const fs::path file = profiles / "dynamic-ofa-xavier-nx.family.json";
-  for (const Json& level : read_json(file).at("levels"))
+  const Json document = read_json(file);
+  for (const Json& level : document.at("levels"))
     published.push_back(wide.from_json(JsonView(level.at("config"), file.string())));
   write_models(folder, "dynamic-ofa", wide, published);
   const SearchSpace grey = SearchSpace::load("fmnist-mbv3");
