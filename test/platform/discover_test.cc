@@ -108,6 +108,22 @@ TEST_CASE("discover_platform: an empty file system gives a valid description and
   CHECK(dsn::parse_platform(document, "discovered").clusters.size() == 1);
 }
 
+TEST_CASE("discover_platform: devfreq GPUs are clusters, by name or driver; memory controllers are not") {
+  const FakeSysfs tree;
+  tree.add_policy(0, "0 1");
+  tree.add_gpu("17000000.gv11b");
+  tree.add_gpu("11800000.device");
+  tree.put("sys/class/devfreq/11800000.device/device/uevent", "DRIVER=panfrost\n");
+  tree.add_gpu("10c20000.memory-controller");
+  const dsn::Platform platform = dsn::parse_platform(dsn::discover_platform(tree.root()), "discovered");
+  REQUIRE(platform.clusters.size() == 3);
+  CHECK(platform.clusters[1].name == "gpu");
+  CHECK(platform.clusters[1].knob == "11800000.device");
+  CHECK(platform.clusters[2].name == "gpu1");
+  CHECK(platform.clusters[2].kind == dsn::ClusterKind::gpu);
+  CHECK(platform.clusters[2].opps.back().freq_hz == 1109250000);
+}
+
 TEST_CASE("discover_platform: a policy that cannot be read is left out with a warning") {
   const FakeSysfs tree;
   tree.add_policy(0, "0 1");

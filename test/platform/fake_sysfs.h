@@ -71,6 +71,18 @@ class FakeSysfs {
     put(policy(first_cpu, "scaling_setspeed"), "<unsupported>\n");
   }
 
+  // A devfreq GPU of three OPPs under Jetson's governor.
+  void add_gpu(const std::string& name, const std::string& governors = "nvhost_podgov userspace") const {
+    const std::string base = "sys/class/devfreq/" + name + "/";
+    put(base + "available_frequencies", "114750000 510000000 1109250000\n");
+    put(base + "available_governors", governors + "\n");
+    put(base + "governor", "nvhost_podgov\n");
+    put(base + "min_freq", "114750000\n");
+    put(base + "max_freq", "1109250000\n");
+    put(base + "cur_freq", "114750000\n");
+    put(base + "userspace/set_freq", "undefined\n");
+  }
+
  private:
   std::filesystem::path root_;
 };

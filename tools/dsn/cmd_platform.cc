@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/held_frequencies.h"
 #include "cli/platform_text.h"
 #include "commands.h"
 #include "dsn/core/file.h"
@@ -21,7 +22,8 @@ struct Flags {
 int run(const Flags& flags, const Session& session) {
   const bool described = !flags.file.empty();
   if (described && !flags.root.empty()) {
-    throw Error(ErrorCode::bad_usage, "FILE and --root exclude each other: --root is for discovering");
+    throw Error(ErrorCode::bad_usage,
+                "FILE and --sysfs-root exclude each other: --sysfs-root is for discovering");
   }
   if (!flags.out.empty()) check_writable(flags.out);
   const Platform platform =
@@ -31,7 +33,7 @@ int run(const Flags& flags, const Session& session) {
   }
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(platform.document));
   // A described board is usually not this machine: nothing to say about its knobs.
-  const auto control = described ? nullptr : make_cpufreq_control(platform, flags.root);
+  const auto control = described ? nullptr : make_frequency_control(platform, {flags.root, {}});
   session.result(platform.document, platform_text(platform, control.get()));
   return done_status();
 }
@@ -43,8 +45,7 @@ Command add_platform(CLI::App& root, CommonFlags& common) {
   CLI::App& app = *root.add_subcommand(
       "platform", "Describe this machine (or a dsn.platform file): clusters, frequencies, power");
   add_path(app, "FILE", flags->file, "A dsn.platform file; without it this machine is discovered");
-  add_path(app, "--root", flags->root,
-           "Discover under this folder instead of / (a copy of another machine's /sys and /proc)");
+  add_sysfs_root(app, flags->root);
   add_path(app, "-o,--out", flags->out,
            "Write the description here, to edit or to give to profile and replay");
   add_common(app, common, "dsn platform --out this.platform.json",

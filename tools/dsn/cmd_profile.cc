@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/held_frequencies.h"
 #include "cli/measuring.h"
-#include "cli/signals.h"
 #include "cli/table.h"
 #include "commands.h"
 #include "dsn/core/file.h"
@@ -20,8 +20,9 @@ namespace dsn::cli {
 namespace {
 
 struct Flags {
-  std::string supernet, family, platform, cluster, dvfs = "off", engine = "auto", out;
-  bool resume = false, no_units = false;
+  std::string supernet, family, platform, cluster, energy = "auto", engine = "auto", out;
+  bool resume = false, no_units = false, require_energy = false;
+  FrequencyFlags frequencies;
   ProfileOptions options;
 };
 
@@ -117,9 +118,37 @@ std::string summary(const std::vector<PointReport>& reports) {
       text += fmt::format("; blocks against end to end: MAPE {:.1f} %, Kendall tau {:.2f}, n={}",
                           mape(predicted, measured) * 100, report.kendall_tau, report.checks.size());
     }
+    if (report.energies > 0) text += fmt::format("; energy of {} levels", report.energies);
+    if (report.idle) text += fmt::format(", {} idle", format_power(report.idle->power_w()));
     text += '\n';
   }
   return text;
+}
+
+// The energy meter asked for; none is an answer unless --require-energy.
+std::unique_ptr<EnergyMeter> meter_for(const Flags& flags) {
+  auto meter = flags.energy == "off" ? nullptr : open_meter(flags.energy, flags.frequencies.root);
+  if (meter == nullptr && flags.require_energy) {
+    throw Error(ErrorCode::unsupported, "--require-energy: this machine has no energy meter that can be used",
+                "dsn doctor says what would change that");
+  }
+  return meter;
+}
+
+// Of the meter and what was measured with it besides the LUT's rows.
+Json energy_json(const EnergyMeter& meter, const std::vector<PointReport>& reports) {
+  Json json = to_json(meter.info());
+  json["points"] = Json::array();
+  for (const auto& report : reports) {
+    Json row = {{"point", describe(report.point)}, {"levels", report.energies}};
+    if (report.idle) {
+      row["idle_power_w"] = report.idle->power_w();
+      row["idle_samples"] = report.idle->samples;
+    }
+    if (!report.energy_problem.empty()) row["problem"] = report.energy_problem;
+    json["points"].push_back(std::move(row));
+  }
+  return json;
 }
 
 int run(Flags& flags, const Session& session) {
@@ -130,14 +159,14 @@ int run(Flags& flags, const Session& session) {
   if (flags.no_units && configs.empty()) {
     throw Error(ErrorCode::bad_usage, "--no-units leaves nothing to measure", "name a family with --levels");
   }
-  const Platform platform = platform_or_this_machine(flags.platform);
+  const Platform platform = platform_or_this_machine(flags.platform, flags.frequencies.root);
   if (!flags.cluster.empty())
     flags.options.cluster = static_cast<std::size_t>(platform.cluster_index(flags.cluster));
   flags.options.units = !flags.no_units;
-  const auto control = control_for(flags.dvfs, platform, flags.options.cluster);
-  const OnForcedExit restore([&] {
-    if (control) control->restore();
-  });
+  const HeldFrequencies frequencies(flags.frequencies, platform, flags.options.cluster, session.job);
+  flags.options.move_frequencies = frequencies.moves();
+  const auto meter = meter_for(flags);
+  flags.options.meter = meter.get();
   const auto executor = make_executor(flags.engine, space, checkpoint.tensors);
 
   const bool goes_on = flags.resume && fs::exists(flags.out);
@@ -156,18 +185,20 @@ int run(Flags& flags, const Session& session) {
   for (const auto& config : configs) levels.push_back({config, {}});  // the values of statistics cost nothing
   std::vector<PointReport> reports;
   try {
-    reports = profile_network(*executor, space, platform, control.get(), levels, flags.options, lut, save,
-                              session.job);
+    reports = profile_network(*executor, space, platform, frequencies.control(), levels, flags.options, lut,
+                              save, session.job);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted) throw;
     throw Error(ErrorCode::interrupted, fmt::format("interrupted; what was measured is in {}", flags.out),
                 "continue with --resume");
   }
-  const Json result = document(lut);
+  Json result = document(lut);
+  if (meter) result["energy_meter"] = energy_json(*meter, reports);
   write_file_atomic(flags.out, dump_json(result));
   const std::string table =
       flags.no_units ? levels_table(lut, space, configs) : checks_table(reports, space, configs);
-  session.result(result, fmt::format("{}{}wrote {}\n", table, summary(reports), flags.out));
+  session.result(result,
+                 fmt::format("{}{}{}wrote {}\n", table, summary(reports), frequencies.summary(), flags.out));
   return done_status();
 }
 
@@ -231,12 +262,14 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
       ->type_name("N,...")
       ->check(in_range(1, 1024))
       ->default_str("1,2,4,... up to the CPUs");
-  app.add_option("--dvfs", flags->dvfs,
-                 "off: leave frequencies alone; control: measure at each of the cluster's frequencies")
-      ->check(CLI::IsMember({"off", "control"}))
-      ->capture_default_str();
+  add_frequency_flags(app, flags->frequencies, "measure at each of the cluster's frequencies");
   app.add_option("--engine", flags->engine, "Executor to measure with")->capture_default_str();
   add_measuring(app, flags->options);
+  app.add_option("--energy", flags->energy,
+                 "Energy meter: auto, off, or one that dsn doctor names; without one it is modelled")
+      ->type_name("METER")
+      ->capture_default_str();
+  app.add_flag("--require-energy", flags->require_energy, "Fail (exit 4) when energy cannot be measured");
   add_seed(app, flags->options.seed);
   add_common(app, common, "dsn profile --supernet fmnist.safetensors --threads 1,2 --out lut.json",
              "sudo dsn profile --supernet fmnist.safetensors --levels family.json --no-units --dvfs control "

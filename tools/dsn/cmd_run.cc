@@ -6,9 +6,9 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/held_frequencies.h"
 #include "cli/json_lines.h"
 #include "cli/measuring.h"
-#include "cli/signals.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "commands.h"
@@ -21,13 +21,14 @@ namespace dsn::cli {
 namespace {
 
 struct Flags {
-  std::string bundle, input, policy = "dsn", platform, dvfs = "off", engine = "auto", device = "cpu", log,
-                             out, overrun = "skip";
+  std::string bundle, input, policy = "dsn", platform, engine = "auto", device = "cpu", log, out,
+                             overrun = "skip";
   std::uint64_t seed = 1;
   int threads = 0;
   double fps = 0;
   bool once = false;
   std::optional<double> min_met;
+  FrequencyFlags frequencies;
   LiveOptions options;
 };
 
@@ -42,13 +43,7 @@ void set_limits(Flags& flags) {
   }
   o.period_s = flags.fps > 0 ? 1 / flags.fps : 0;
   o.overrun = flags.overrun == "queue" ? Overrun::queue : Overrun::skip;
-  o.move_frequencies = flags.dvfs == "control";
-}
-
-std::unique_ptr<FrequencyControl> frequencies_for(const Flags& flags, const Platform& platform,
-                                                  const CostTable& costs) {
-  if (flags.dvfs == "observe") return make_cpufreq_control(platform);
-  return control_for(flags.dvfs, platform, static_cast<std::size_t>(costs.placements().front().cluster));
+  o.move_frequencies = flags.frequencies.mode == "control";
 }
 
 Json report_of(const Flags& flags, const Bundle& bundle, const Platform& platform, const Executor& executor,
@@ -57,14 +52,10 @@ Json report_of(const Flags& flags, const Bundle& bundle, const Platform& platfor
   Json report = doubtful_envelope("dsn.report", flags.seed, doubts);
   report["kind"] = "run";
   report["inputs"] = Json::array({{{"role", "bundle"}, {"sha256", bundle.sha256}}});
-  report["settings"] = {{"input", flags.input},
-                        {"policy", flags.policy},
-                        {"target_s", o.target_s},
-                        {"probability", o.probability},
-                        {"min_accuracy", o.min_accuracy},
-                        {"overrun", flags.overrun},
-                        {"dvfs", flags.dvfs},
-                        {"engine", std::string(executor.name())},
+  report["settings"] = {{"input", flags.input},           {"policy", flags.policy},
+                        {"target_s", o.target_s},         {"probability", o.probability},
+                        {"min_accuracy", o.min_accuracy}, {"overrun", flags.overrun},
+                        {"dvfs", flags.frequencies.mode}, {"engine", std::string(executor.name())},
                         {"device", flags.device}};
   if (o.period_s > 0) {
     report["settings"]["period_s"] = o.period_s;
@@ -138,16 +129,14 @@ int run(Flags& flags, const Session& session) {
   if (!flags.out.empty()) check_writable(flags.out);
   const auto policy = make_policy(flags.policy);
   const Bundle bundle = Bundle::open(flags.bundle);
-  const Platform platform = platform_or_this_machine(flags.platform);
+  const Platform platform = platform_or_this_machine(flags.platform, flags.frequencies.root);
   const Lut& lut = costs_here(bundle, platform, flags.engine);
   const auto executor = make_executor(lut.engine, bundle.space, bundle.weights, flags.device);
   const CostTable costs(bundle.family, lut, platform, flags.threads);
   require_feasible(costs, flags.options);
   const auto frames = open_frames(flags.input, flags.seed, !flags.once);
-  const auto frequencies = frequencies_for(flags, platform, costs);
-  const OnForcedExit restore([&] {
-    if (frequencies) frequencies->restore();
-  });
+  const HeldFrequencies frequencies(
+      flags.frequencies, platform, static_cast<std::size_t>(costs.placements().front().cluster), session.job);
   std::unique_ptr<JsonLines> log;
   if (!flags.log.empty()) log = std::make_unique<JsonLines>(flags.log);
   auto doubts = measuring_doubts();  // before the run makes the machine busy
@@ -158,16 +147,17 @@ int run(Flags& flags, const Session& session) {
 
   executor->prepare(bundle.levels);
   const auto load = make_load_monitor(platform);
-  const ManagedParts parts{*executor, bundle.preprocessing, costs,     platform,
-                           *policy,   frequencies.get(),    load.get()};
+  const ManagedParts parts{*executor, bundle.preprocessing,  costs,     platform,
+                           *policy,   frequencies.control(), load.get()};
   const auto sink = [&](const LiveRecord& record) {
     if (log) log->add(to_json(record, costs));
   };
   const RunSummary summary = run_live(parts, *frames, flags.options, sink, session.job);
 
-  const Json report = report_of(flags, bundle, platform, *executor, summary, doubts);
+  Json report = report_of(flags, bundle, platform, *executor, summary, doubts);
+  if (frequencies.moves()) report["run"]["frequency_transitions"] = frequencies.transitions();
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
-  session.result(report, summary_text(flags, summary, costs, executor->memory()));
+  session.result(report, summary_text(flags, summary, costs, executor->memory()) + frequencies.summary());
   if (log) log->close();
   if (done_status() != 0) return done_status();
   if (flags.min_met && summary.met_share().value_or(0) < *flags.min_met) {
@@ -224,10 +214,7 @@ Command add_run(CLI::App& root, CommonFlags& common) {
       ->check(in_range(1, 1024));
   add_path(app, "--platform", flags->platform,
            "Description of this machine; default: discovered (see dsn platform)");
-  app.add_option("--dvfs", flags->dvfs,
-                 "off: frequencies are no concern; observe: read them; control: set them")
-      ->check(CLI::IsMember({"off", "observe", "control"}))
-      ->capture_default_str();
+  add_frequency_flags(app, flags->frequencies, "set them");
   app.add_option("--engine", flags->engine,
                  "Executor to run on; auto: the best that the bundle has costs of on this device")
       ->capture_default_str();

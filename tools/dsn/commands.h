@@ -15,7 +15,9 @@ Command add_export(CLI::App& root, CommonFlags& common);
 Command add_run(CLI::App& root, CommonFlags& common);
 Command add_replay(CLI::App& root, CommonFlags& common);
 Command add_inspect(CLI::App& root, CommonFlags& common);
+Command add_doctor(CLI::App& root, CommonFlags& common);
 Command add_platform(CLI::App& root, CommonFlags& common);
+Command add_restore(CLI::App& root, CommonFlags& common);
 Command add_completion(CLI::App& root, CommonFlags& common);
 Command add_man(CLI::App& root, CommonFlags& common);  // after all others: it knows their names
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <system_error>
@@ -17,6 +18,10 @@ namespace {
 
 // CPUFREQ_ETERNAL: the driver does not know.
 constexpr std::int64_t kUnknownLatencyNs = 4294967295;
+
+// In the name or the driver of a devfreq device that is a GPU (Jetson's are named after the chip).
+constexpr std::array<const char*, 9> kGpuNames = {"gpu",  "gm20b",    "gp10b", "gv11b", "ga10b",
+                                                  "mali", "panfrost", "kgsl",  "lima"};
 
 // One cpufreq policy as sysfs shows it. Frequencies in kilohertz.
 struct FoundPolicy {
@@ -54,6 +59,7 @@ class Discovery {
     for (std::size_t i = 0; i < groups.size(); ++i)
       clusters.push_back(cluster(groups[i], cluster_name(i, groups.size())));
     if (clusters.empty()) clusters.push_back(fixed_cluster());
+    for (Json& gpu : gpu_clusters()) clusters.push_back(std::move(gpu));
     const char* const no_power =
         "sysfs says nothing about power: add measured or published numbers to know energy";
     for (Json& entry : clusters) entry["power_reason"] = no_power;
@@ -196,6 +202,47 @@ class Discovery {
       entry["transition_latency_s_reason"] = "the cpufreq driver does not know it";
     }
     return entry;
+  }
+
+  // devfreq has memory controllers and buses too, and no word for what a device is: its name or its driver's
+  // tells.
+  bool is_gpu(const fs::path& device) const {
+    const std::string names = device.filename().string() + " " + text(device / "device/uevent");
+    return std::any_of(kGpuNames.begin(), kGpuNames.end(),
+                       [&](const char* part) { return names.find(part) != std::string::npos; });
+  }
+
+  std::vector<Json> gpu_clusters() {
+    std::vector<fs::path> devices;
+    std::error_code error;
+    for (fs::directory_iterator it(sysfs::under(root_, "sys/class/devfreq"), error), end; !error && it != end;
+         it.increment(error)) {
+      if (is_gpu(it->path())) devices.push_back(it->path());
+    }
+    std::sort(devices.begin(), devices.end());
+    std::vector<Json> clusters;
+    for (const fs::path& device : devices) {
+      const std::string knob = device.filename().string();
+      std::vector<std::int64_t> freqs_hz = parse_numbers(text(device / "available_frequencies"));
+      const bool table = !freqs_hz.empty();
+      if (!table) freqs_hz = parse_numbers(text(device / "min_freq") + " " + text(device / "max_freq"));
+      if (freqs_hz.empty()) {
+        warn(fmt::format("GPU {} left out: it has neither a frequency table nor limits", knob));
+        continue;
+      }
+      Json opps = Json::array();
+      for (const std::int64_t hz : freqs_hz) opps.push_back({{"freq_hz", hz}});
+      const std::string source =
+          fmt::format("devfreq/{}: {}", knob, table ? "available_frequencies" : "min_freq and max_freq");
+      clusters.push_back({{"name", clusters.empty() ? "gpu" : fmt::format("gpu{}", clusters.size())},
+                          {"kind", "gpu"},
+                          {"knob", knob},
+                          {"frequencies", {{"origin", "measured"}, {"source", source}}},
+                          {"transition_latency_s", nullptr},
+                          {"transition_latency_s_reason", "devfreq does not say it"},
+                          {"opps", std::move(opps)}});
+    }
+    return clusters;
   }
 
   // No cpufreq: as in most virtual machines and containers.

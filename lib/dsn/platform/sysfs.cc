@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <system_error>
 
 #include "dsn/core/posix_file.h"
@@ -28,6 +29,17 @@ int read_into(const Descriptor& fd, char* buffer, std::size_t capacity, std::siz
     size += static_cast<std::size_t>(got);
   }
   return 0;
+}
+
+template <typename Number>
+int read_as(const std::string& file, Number& value) noexcept {
+  const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return errno;
+  std::array<char, 64> buffer;
+  std::size_t size = 0;
+  if (const int error = read_into(fd, buffer.data(), buffer.size(), size); error != 0) return error;
+  const auto [end, status] = std::from_chars(buffer.data(), buffer.data() + size, value);
+  return status == std::errc() ? 0 : EINVAL;
 }
 
 }  // namespace
@@ -56,13 +68,12 @@ int read_text(const std::string& file, std::string& text) {
 }
 
 int read_number(const std::string& file, std::int64_t& value) noexcept {
-  const Descriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return errno;
-  std::array<char, 64> buffer;
-  std::size_t size = 0;
-  if (const int error = read_into(fd, buffer.data(), buffer.size(), size); error != 0) return error;
-  const auto [end, status] = std::from_chars(buffer.data(), buffer.data() + size, value);
-  return status == std::errc() ? 0 : EINVAL;
+  return read_as(file, value);
+}
+
+int read_decimal(const std::string& file, double& value) noexcept {
+  const int error = read_as(file, value);
+  return error == 0 && !std::isfinite(value) ? EINVAL : error;
 }
 
 int write_text(const std::string& file, std::string_view text) noexcept {
@@ -109,10 +120,11 @@ std::vector<int> parse_cpu_list(std::string_view text) {
   return cpus;
 }
 
-Error cpufreq_error(int error, const std::string& action, const std::string& file) {
+Error knob_error(int error, const std::string& action, const std::string& file, KnobKind kind) {
   const auto make = [&](ErrorCode code, const std::string& reason, std::string hint) {
     return Error(code, fmt::format("{}: {} ({})", action, reason, file), std::move(hint));
   };
+  const bool cpu = kind == KnobKind::cpufreq;
   switch (error) {
     case EACCES:
     case EPERM:
@@ -123,17 +135,23 @@ Error cpufreq_error(int error, const std::string& action, const std::string& fil
                   "/sys is mounted read-only, as in most containers: run on the host, or with /sys writable");
     case ENOENT:
     case ENODEV:
-      return make(ErrorCode::unsupported, error == ENOENT ? "no such file" : "the cpufreq driver is gone",
-                  "load a cpufreq driver, or correct \"knob\" in the platform file: it names policies of "
-                  "another machine");
+      return make(ErrorCode::unsupported,
+                  error == ENOENT ? "no such file"
+                                  : fmt::format("the {} driver is gone", cpu ? "cpufreq" : "devfreq"),
+                  fmt::format("load a {} driver, or correct \"knob\" in the platform file: it names {} of "
+                              "another machine",
+                              cpu ? "cpufreq" : "devfreq", cpu ? "policies" : "a device"));
     case EBUSY:
-      return make(ErrorCode::unsupported, "every CPU of this policy is offline",
-                  "bring one of them online (/sys/devices/system/cpu/cpuN/online), or leave the policy out "
-                  "of \"knob\"");
+      return make(ErrorCode::unsupported,
+                  cpu ? "every CPU of this policy is offline" : "the device is busy or suspended",
+                  cpu ? "bring one of them online (/sys/devices/system/cpu/cpuN/online), or leave the policy "
+                        "out of \"knob\""
+                      : "wake the device (its power/control: on), or leave this cluster to its governor");
     case EINVAL:
       return make(ErrorCode::unsupported, "the kernel refused the value",
-                  "scaling_available_governors and scaling_available_frequencies beside it say what this "
-                  "driver takes");
+                  cpu ? "scaling_available_governors and scaling_available_frequencies beside it say what "
+                        "this driver takes"
+                      : "available_governors and available_frequencies beside it say what this driver takes");
     default:
       return make(ErrorCode::io, std::generic_category().message(error), "");
   }

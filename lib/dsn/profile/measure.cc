@@ -10,6 +10,7 @@
 
 #include "dsn/core/error.h"
 #include "dsn/profile/correction.h"
+#include "dsn/profile/energy.h"
 #include "dsn/profile/probes.h"
 #include "dsn/profile/series.h"
 
@@ -334,7 +335,7 @@ std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& 
   require_same("engine", lut.engine, std::string(executor.name()));
 
   const Cluster& cluster = platform.clusters[options.cluster];
-  const bool can_set = control != nullptr && control->can_set(options.cluster);
+  const bool can_set = control != nullptr && options.move_frequencies && control->can_set(options.cluster);
   if (!can_set && !options.opps.empty()) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("the frequency of cluster \"{}\" cannot be set here", cluster.name),
@@ -350,6 +351,7 @@ std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& 
 
   const std::vector<LevelSpec> all = end_to_end_levels(space, levels, options);
   const std::vector<float> input = make_input(space, options);
+  begin_energy(platform, options, lut);
   const Restore restore(control);
   std::vector<PointReport> reports;
   for (const std::size_t opp : opps) {
@@ -357,12 +359,21 @@ std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& 
     for (const int threads : options.threads) {
       const OperatingPoint point{cluster.name, threads, cluster.opps[opp].freq_hz, options.batch};
       PointRun run(executor, space, control, options, point, lut);
-      if (run.plan(all)) {
+      const auto move = [&] {
         if (can_set && !moved) control->set_opp(options.cluster, opp);
         moved = true;
+      };
+      if (run.plan(all)) {
+        move();
         run.measure(input, save, job);
       }
       reports.push_back(run.conclude());
+      if (options.meter != nullptr && lacks_energy(lut, point)) {
+        move();
+        measure_energy(executor, options, input, lut, reports.back(), save, job);
+      } else if (options.meter == nullptr) {
+        model_energy(platform, options, point, lut);
+      }
       if (save) save(lut);
     }
   }

@@ -10,12 +10,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dsn/core/job.h"
 #include "dsn/engine/executor.h"
 #include "dsn/platform/dvfs.h"
+#include "dsn/platform/meter.h"
 #include "dsn/profile/lut.h"
 
 namespace dsn {
@@ -25,6 +27,7 @@ struct ProfileOptions {
   std::vector<int> threads = {1};
   std::vector<std::size_t>
       opps;  // indices in the cluster; empty: all where they can be set, else the highest, unset
+  bool move_frequencies = true;  // false: FrequencyControl is only read
   int batch = 1;
   bool units =
       true;  // also measure units; extremes and random sub-networks are added end to end to check their sums
@@ -42,8 +45,11 @@ struct ProfileOptions {
   double freq_tolerance =
       0.02;  // an entry is marked when a frequency read beside it is further off than this
   double save_every_s =
-      10;                  // finished entries are saved at least this often, besides at the end of each point
-  std::uint64_t seed = 1;  // input, probes, random sub-networks and order
+      10;  // finished entries are saved at least this often, besides at the end of each point
+  // Of whole sub-networks. Without a meter it is modelled where the platform knows its power.
+  EnergyMeter* meter = nullptr;
+  int energy_windows = 3;         // per level, each as long as the meter needs
+  std::uint64_t seed = 1;         // input, probes, random sub-networks and order
   std::function<double()> clock;  // seconds; empty: steady_clock. Tests put their own in
 };
 
@@ -61,8 +67,11 @@ struct PointReport {
   int probes = 0, measured = 0, reused = 0,
       unsettled = 0;  // entries: measured now, found in the LUT, ended by max_time_s
   double seconds = 0;
-  std::vector<LevelCheck> checks;  // in the LUT's order; empty when the LUT has no units at this point
-  double kendall_tau = 0;          // of predicted_s against measured_s
+  std::vector<LevelCheck> checks;     // in the LUT's order; empty when the LUT has no units at this point
+  double kendall_tau = 0;             // of predicted_s against measured_s
+  std::optional<EnergyReading> idle;  // without inferences, at this point's frequency
+  int energies = 0;                   // levels whose energy was measured now
+  std::string energy_problem;         // why there are not more; empty when nothing went wrong
 };
 
 // An empty LUT of this space on this device, to be filled by profile_network(). engine: the executor's

@@ -37,10 +37,13 @@ LiveKnobs::~LiveKnobs() {
   if (any) parts_.frequencies->restore();
 }
 
-// The OPP nearest to the frequency read; the highest where it cannot be read.
 int LiveKnobs::read_opp(std::size_t cluster) const noexcept {
+  return nearest_opp(cluster, parts_.frequencies != nullptr ? parts_.frequencies->frequency(cluster) : 0);
+}
+
+// The highest where the frequency could not be read.
+int LiveKnobs::nearest_opp(std::size_t cluster, double freq_hz) const noexcept {
   const std::vector<Opp>& opps = parts_.platform.clusters[cluster].opps;
-  const double freq_hz = parts_.frequencies != nullptr ? parts_.frequencies->frequency(cluster) : 0;
   if (freq_hz <= 0) return static_cast<int>(opps.size()) - 1;
   const auto nearest = std::min_element(opps.begin(), opps.end(), [&](const Opp& a, const Opp& b) {
     return std::abs(a.freq_hz - freq_hz) < std::abs(b.freq_hz - freq_hz);
@@ -67,8 +70,13 @@ void LiveKnobs::poll(double now_s) noexcept {
   }
   if (parts_.frequencies == nullptr || (read_s_ >= 0 && now_s - read_s_ < kFrequencyInterval)) return;
   read_s_ = now_s;
-  for (std::size_t c = 0; c < views_.size(); ++c)
-    if (state_[c].set == kLeaveToGovernor) show_opp(c, read_opp(c));
+  for (std::size_t c = 0; c < views_.size(); ++c) {
+    if (state_[c].set == kLeaveToGovernor) {
+      show_opp(c, read_opp(c));
+    } else {
+      state_[c].lost = !parts_.frequencies->holds(c);
+    }
+  }
 }
 
 int LiveKnobs::opp() const noexcept {
@@ -118,15 +126,17 @@ void LiveKnobs::release(std::size_t cluster) {
 void LiveKnobs::set_opps(const Decision& decision) {
   for (std::size_t c = 0; c < state_.size(); ++c) {
     const int opp = decision.opp[c];
-    if (!state_[c].can_set || opp == state_[c].set) continue;
+    if (!state_[c].can_set || (opp == state_[c].set && !state_[c].lost)) continue;
     try {
       if (opp == kLeaveToGovernor) {
         release(c);
         continue;
       }
-      (void)parts_.frequencies->set_opp(c, static_cast<std::size_t>(opp));
+      const double achieved_hz = parts_.frequencies->set_opp(c, static_cast<std::size_t>(opp));
       state_[c].set = opp;
-      show_opp(c, opp);
+      state_[c].lost = false;
+      // A cap of the kernel may hold it lower: what runs is what the policy must see.
+      show_opp(c, nearest_opp(c, achieved_hz));
     } catch (const Error& error) {
       give_up(c, error);
     }

@@ -37,12 +37,14 @@ class LiveKnobs {
   struct ClusterState {
     bool can_set = false;
     int set = kLeaveToGovernor;  // what we set
+    bool lost = false;           // and what something (suspend, a CPU that went offline) undid
   };
   void set_placement(int placement);
   void set_opps(const Decision& decision);
   void release(std::size_t cluster);
   void show_opp(std::size_t cluster, int opp) noexcept;
   [[nodiscard]] int read_opp(std::size_t cluster) const noexcept;
+  [[nodiscard]] int nearest_opp(std::size_t cluster, double freq_hz) const noexcept;
   void give_up(std::size_t cluster, const Error& error);
 
   const ManagedParts& parts_;

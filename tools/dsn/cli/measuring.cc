@@ -7,8 +7,8 @@
 
 namespace dsn::cli {
 
-Platform platform_or_this_machine(const std::string& file) {
-  return file.empty() ? parse_platform(discover_platform(), "this machine") : load_platform(file);
+Platform platform_or_this_machine(const std::string& file, const std::string& sysfs_root) {
+  return file.empty() ? parse_platform(discover_platform(sysfs_root), "this machine") : load_platform(file);
 }
 
 std::string device_name() {
@@ -54,23 +54,6 @@ Json doubtful_envelope(std::string_view schema, std::uint64_t seed, const std::v
   Json envelope = measured_envelope(schema, seed);
   for (const auto& doubt : doubts) envelope["warnings"].push_back(doubt);
   return envelope;
-}
-
-std::unique_ptr<FrequencyControl> control_for(const std::string& dvfs, const Platform& platform,
-                                              std::size_t cluster) {
-  if (dvfs == "off") return nullptr;
-  auto control = make_cpufreq_control(platform);
-  if (control->can_set(cluster)) return control;
-  const Cluster& c = platform.clusters.at(cluster);
-  if (c.knob.empty()) {
-    throw Error(
-        ErrorCode::unsupported,
-        fmt::format("cluster {} has no frequencies to set: the kernel shows no cpufreq policy", c.name),
-        "--dvfs off leaves frequencies alone");
-  }
-  throw Error(ErrorCode::permission,
-              fmt::format("cannot set the frequency of cluster {} (cpufreq/{})", c.name, c.knob),
-              "run as root, or use --dvfs off");
 }
 
 }  // namespace dsn::cli
