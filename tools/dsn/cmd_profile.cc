@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/frequency_fit.h"
 #include "cli/held_frequencies.h"
 #include "cli/measuring.h"
 #include "cli/table.h"
@@ -13,6 +14,7 @@
 #include "dsn/core/file.h"
 #include "dsn/core/stats.h"
 #include "dsn/profile/measure.h"
+#include "dsn/runtime/affinity.h"
 #include "dsn/search/family.h"
 #include "dsn/supernet/checkpoint.h"
 
@@ -23,6 +25,7 @@ struct Flags {
   std::string supernet, family, platform, cluster, energy = "auto", engine = "auto", out;
   bool resume = false, no_units = false, require_energy = false;
   FrequencyFlags frequencies;
+  std::size_t opps = 0;
   ProfileOptions options;
 };
 
@@ -135,6 +138,15 @@ std::unique_ptr<EnergyMeter> meter_for(const Flags& flags) {
   return meter;
 }
 
+// Of several CPU clusters the one that is measured is the one to run on.
+void place_on(const Platform& platform, const Flags& flags, ProcessAffinity& affinity) {
+  const auto clusters = std::count_if(platform.clusters.begin(), platform.clusters.end(),
+                                      [](const Cluster& c) { return c.kind == ClusterKind::cpu; });
+  const Cluster& cluster = platform.clusters[flags.options.cluster];
+  if (clusters > 1 && cluster.kind == ClusterKind::cpu && flags.frequencies.root.empty())
+    affinity.bind(cluster.cpus);
+}
+
 // Of the meter and what was measured with it besides the LUT's rows.
 Json energy_json(const EnergyMeter& meter, const std::vector<PointReport>& reports) {
   Json json = to_json(meter.info());
@@ -165,9 +177,17 @@ int run(Flags& flags, const Session& session) {
   flags.options.units = !flags.no_units;
   const HeldFrequencies frequencies(flags.frequencies, platform, flags.options.cluster, session.job);
   flags.options.move_frequencies = frequencies.moves();
+  if (flags.opps > 0) {
+    if (!frequencies.moves())
+      throw Error(ErrorCode::bad_usage, "--opps chooses among frequencies that --dvfs control sets");
+    flags.options.opps = spread_opps(platform.clusters[flags.options.cluster].opps.size(), flags.opps);
+  }
   const auto meter = meter_for(flags);
   flags.options.meter = meter.get();
   const auto executor = make_executor(flags.engine, space, checkpoint.tensors);
+
+  ProcessAffinity affinity;
+  place_on(platform, flags, affinity);
 
   const bool goes_on = flags.resume && fs::exists(flags.out);
   Lut lut = goes_on ? Lut::load(flags.out)
@@ -197,8 +217,10 @@ int run(Flags& flags, const Session& session) {
   write_file_atomic(flags.out, dump_json(result));
   const std::string table =
       flags.no_units ? levels_table(lut, space, configs) : checks_table(reports, space, configs);
-  session.result(result,
-                 fmt::format("{}{}{}wrote {}\n", table, summary(reports), frequencies.summary(), flags.out));
+  session.result(result, fmt::format("{}{}{}wrote {}\n", table, summary(reports),
+                                     fit_text(lut, platform.clusters[flags.options.cluster].name) +
+                                         frequencies.summary(),
+                                     flags.out));
   return done_status();
 }
 
@@ -263,6 +285,9 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
       ->check(in_range(1, 1024))
       ->default_str("1,2,4,... up to the CPUs");
   add_frequency_flags(app, flags->frequencies, "measure at each of the cluster's frequencies");
+  app.add_option("--opps", flags->opps, "Measure at so many of them, evenly spread; default: all")
+      ->check(in_range(2, 1024))
+      ->group("Frequencies");
   app.add_option("--engine", flags->engine, "Executor to measure with")->capture_default_str();
   add_measuring(app, flags->options);
   app.add_option("--energy", flags->energy,

@@ -117,7 +117,7 @@ void begin_energy(const Platform& platform, const ProfileOptions& options, Lut& 
                   "measure into a new file, or choose that meter with --energy");
     }
     lut.energy_source = source;
-  } else if (lut.energy_source.empty() && platform.power_known) {
+  } else if (lut.energy_source.empty() && !platform.power_rail.empty()) {
     lut.energy_source = fmt::format("modelled: power model of {} ({})", platform.name, platform.power_rail);
   } else if (lut.energy_source.empty()) {
     lut.energy_reason = "no energy meter was used, and the platform has no power model";
@@ -170,7 +170,7 @@ void measure_energy(Executor& executor, const ProfileOptions& options, std::span
 
 void model_energy(const Platform& platform, const ProfileOptions& options, const OperatingPoint& point,
                   Lut& lut) {
-  if (!platform.power_known) return;
+  if (platform.power_rail.empty()) return;
   const Cluster& cluster = platform.clusters[options.cluster];
   const auto opp = std::find_if(cluster.opps.begin(), cluster.opps.end(),
                                 [&](const Opp& row) { return row.freq_hz == point.freq_hz; });

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/core/units.h"
 #include "dsn/profile/correction.h"
 #include "dsn/profile/energy.h"
 #include "dsn/profile/probes.h"
@@ -305,6 +307,16 @@ class PointRun {
   std::map<std::string, Series> units_;
 };
 
+// A frequency that is not reached is a row under a wrong heading: said here, and marked by what is read
+// beside the entries.
+void set_frequency(FrequencyControl& control, const ProfileOptions& options, const Cluster& cluster,
+                   std::size_t opp, Job& job) {
+  const double asked_hz = cluster.opps[opp].freq_hz, got_hz = control.set_opp(options.cluster, opp);
+  if (std::abs(got_hz - asked_hz) <= options.freq_tolerance * asked_hz) return;
+  job.warn(fmt::format("cluster \"{}\": asked for {}, the kernel gave {} (a limit, a power mode or heat)",
+                       cluster.name, format_frequency(asked_hz), format_frequency(got_hz)));
+}
+
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -360,7 +372,7 @@ std::vector<PointReport> profile_network(Executor& executor, const SearchSpace& 
       const OperatingPoint point{cluster.name, threads, cluster.opps[opp].freq_hz, options.batch};
       PointRun run(executor, space, control, options, point, lut);
       const auto move = [&] {
-        if (can_set && !moved) control->set_opp(options.cluster, opp);
+        if (can_set && !moved) set_frequency(*control, options, cluster, opp, job);
         moved = true;
       };
       if (run.plan(all)) {
