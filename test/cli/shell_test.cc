@@ -156,7 +156,7 @@ TEST_CASE("completion in bash: commands, options, their values, files and folder
   put(temp.path() / "board.json", "");
   fs::create_directory(temp.path() / "bundle one");
   const std::vector<std::array<std::string, 2>> asked{
-      {"dsn r", "replay run"},
+      {"dsn r", "replay restore run"},
       {"dsn --v", "--version"},
       {"dsn run --dv", "--dvfs"},
       {"dsn run --dvfs ", "control observe off"},
