@@ -9,10 +9,12 @@
 #include "dsn/core/json.h"
 #include "dsn/platform/dvfs.h"
 #include "fake_sysfs.h"
+#include "fakes/error_of.h"
 
 using dsn::Error;
 using dsn::ErrorCode;
 using dsn::Json;
+using dsn::fakes::error_of;
 using dsn::test::FakeSysfs;
 
 namespace {
@@ -56,16 +58,6 @@ struct Machine {
     kill_owner();
   }
 };
-
-Error error_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("no error");
-  return Error(ErrorCode::failed, "");
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,14 +40,16 @@ class Scripted final : public Policy {
 class FakeFrequencies final : public FrequencyControl {
  public:
   std::vector<std::string> log;
-  bool refuse = false;
-  int present = 2;
+  bool refuse = false, lost = false;
+  int present = 2, cap = 2;  // the highest OPP that the kernel gives
   double set_opp(std::size_t cluster, std::size_t opp) override {
     if (refuse) throw Error(ErrorCode::permission, "cannot set policy0");
     log.push_back("set " + std::to_string(cluster) + " " + std::to_string(opp));
-    present = static_cast<int>(opp);
+    present = std::min(static_cast<int>(opp), cap);
+    lost = false;
     return frequency(cluster);
   }
+  bool holds(std::size_t /*cluster*/) const noexcept override { return !lost; }
   double frequency(std::size_t /*cluster*/) const noexcept override { return 1e9 + 0.5e9 * present; }
   bool can_set(std::size_t /*cluster*/) const noexcept override { return true; }
   void restore() noexcept override {
@@ -268,6 +271,26 @@ TEST_CASE("run_live: sets OPPs that are decided, and puts frequencies back at th
   CHECK(summary.opp_switches == 2);
   CHECK(rig.records[0].opp == 1);
   CHECK(rig.records[9].opp == 2);
+}
+
+TEST_CASE("run_live: a policy sees the OPP that the kernel gave, and one that was undone is set again") {
+  Rig rig;
+  FakeFrequencies control;
+  use_three_opps(rig, control);
+  control.cap = 1;
+  rig.options.period_s = 0.1;
+  rig.options.max_frames = 8;
+  int calls = 0;
+  rig.policy.choose = [&](const SystemView& view) {
+    if (calls > 0) CHECK(view.clusters[0].opp == 1);
+    control.lost = calls == 4;  // as after suspend
+    ++calls;
+    Decision decision;
+    decision.opp[0] = 2;
+    return decision;
+  };
+  (void)rig.run();
+  CHECK(control.log == std::vector<std::string>{"set 0 2", "set 0 2", "restore"});
 }
 
 TEST_CASE("run_live: frequencies are put back when a run throws") {

@@ -13,5 +13,5 @@ cat >"$work/all.sh" <<'GUEST'
 exec ./dvfs_check.sh
 GUEST
 chmod +x "$work"/*.sh
-"$here/run-vm.sh" -t "${LIMIT:-900}" -m acpi_power_meter "$work" bash ./all.sh 2>&1 | tee "${2:-/dev/null}"
+"$here/run-vm.sh" ${KERNEL_LOG:+-k "$KERNEL_LOG"} -t "${LIMIT:-900}" -m acpi_power_meter "$work" bash ./all.sh 2>&1 | tee "${2:-/dev/null}"
 exit "${PIPESTATUS[0]}"

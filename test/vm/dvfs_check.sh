@@ -2,6 +2,8 @@
 # Runs inside the guest (see README.md): dsn against a real kernel's cpufreq, hwmon, powercap and power_supply.
 # /work holds: dsn, net.safetensors, vmrapl.ko (optional). Prints what it does and PASS or FAIL per claim.
 cd /work || exit 1
+insmod() { "$VM_BUSYBOX" insmod "$@"; }
+modprobe() { "$VM_BUSYBOX" modprobe "$@"; }
 cpufreq=/sys/devices/system/cpu/cpufreq
 state=/var/lib/dsn/frequencies.json
 failures=0
