@@ -1,14 +1,14 @@
 #!/bin/bash
 # Runs inside the guest (see README.md): dsn against a real kernel's cpufreq, hwmon, powercap and power_supply.
-# /work holds: dsn, net.safetensors, here.json, vmrapl.ko (optional). Prints what it does and PASS or FAIL per
-# claim. Few programs are started: each takes long under emulation.
+# /work holds: dsn, net.safetensors, family.json, here.json, vmrapl.ko (optional). Prints what it does and PASS or FAIL per
+# claim. dvfs_check.sh [PART...]: only these (the names of the functions part_*). Few programs are started: each takes long under emulation.
 cd /work || exit 1
 insmod() { "$VM_BUSYBOX" insmod "$@"; }
 modprobe() { "$VM_BUSYBOX" modprobe "$@"; }
 cpufreq=/sys/devices/system/cpu/cpufreq
 state=/var/lib/dsn/frequencies.json
 failures=0
-mkfifo nothing; exec 9<>nothing
+mkfifo /run/nothing; exec 9<>/run/nothing # reading it takes time and nothing else
 pause() { read -rt "$1" -u 9; }
 now() { read -r REPLY <"$1" || REPLY="unreadable"; } 2>/dev/null
 say() { printf '\n== %s\n' "$*"; }
@@ -27,9 +27,9 @@ settings() { # all that dsn may touch
     now $cpufreq/ondemand/up_threshold; line="ondemand/up_threshold $REPLY"
     now $cpufreq/schedutil/rate_limit_us; echo "$line, schedutil/rate_limit_us $REPLY"
 }
-profile() { # profile CLUSTER FLAGS...: every operating point of the cluster, quickly
+profile() { # profile CLUSTER FLAGS...: every operating point of the cluster, quickly; RUN=exec: in place of this shell
     local cluster=$1; shift
-    ./dsn profile --supernet net.safetensors --cluster "$cluster" --threads 1 --random-levels 0 -w 0 -r 3 --min-time 0ms --max-time 1us \
+    ${RUN:-} ./dsn profile --supernet net.safetensors --cluster "$cluster" --levels family.json --no-units --threads 1 -w 0 -r 5 --min-time 100ms --max-time 100ms \
         --dvfs control --energy off --out "lut-$cluster.json" "$@"
 }
 watch() { # watch POLICY FILE FILE: what the kernel shows of a policy, every 50 ms
@@ -39,7 +39,8 @@ watch() { # watch POLICY FILE FILE: what the kernel shows of a policy, every 50 
     done >"seen-$1"
 }
 interrupted() { # interrupted SIGNAL: a run that gets it while the second point is measured
-    profile little -r 300 >log 2>&1 &
+    : >log
+    RUN=exec profile little --min-time 3s --max-time 3s >log 2>&1 & # so that a signal meets the tool
     local pid=$!
     for ((i = 0; i < 600; i++)); do [[ $(<log) == *"600 MHz"* ]] && break; pause 0.1; done
     echo "when it comes:"; settings
@@ -53,10 +54,12 @@ echo 77 >$cpufreq/ondemand/up_threshold
 echo 1234 >$cpufreq/schedutil/rate_limit_us
 before=$(settings); echo "$before"
 
+part_doctor() {
 say "dsn doctor"
 [ -e vmrapl.ko ] && insmod vmrapl.ko wrap_uj=2000000
 ./dsn doctor
-
+}
+part_opps() {
 say "every operating point, read back; normal exit"
 for cluster in little big; do
     [ $cluster = little ] && p=0 && points="400000 600000 800000 1000000 1200000"
@@ -69,13 +72,15 @@ for cluster in little big; do
 done
 check "normal exit: all as before" [ "$(settings)" = "$before" ]
 check "normal exit: no state file is left" [ ! -e $state ]
-
+}
+part_term() {
 say "SIGTERM in the middle"
 interrupted TERM; status=$?
 tail -n 2 log
 check "exit status 143" [ $status = 143 ]
 check "SIGTERM: all as before" [ "$(settings)" = "$before" ]
-
+}
+part_kill() {
 say "SIGKILL in the middle, then dsn restore"
 interrupted KILL
 check "SIGKILL: the state file is there" [ -s $state ]
@@ -83,7 +88,8 @@ check "SIGKILL: policy0 is left at userspace" grep -qx userspace $cpufreq/policy
 ./dsn restore; check "dsn restore: exit status 0" [ $? = 0 ]
 check "dsn restore: all as before" [ "$(settings)" = "$before" ]
 check "dsn restore: the state file is gone" [ ! -e $state ]
-
+}
+part_energy() {
 say "energy: the integral of the powers set, for the ACPI meter, RAPL (wrapping at 2 J) and the battery"
 for p in policy0 policy2; do echo userspace >$cpufreq/$p/scaling_governor; done
 echo 800000 >$cpufreq/policy0/scaling_setspeed; echo 1600000 >$cpufreq/policy2/scaling_setspeed
@@ -112,13 +118,16 @@ for name, extra in (("constant.json", 0), ("step.json", 3.0 * (off - on))):
               f"resolution {m['resolution_j']:.3f} J")
 sys.exit(bad)
 PY
+}
+part_failing() {
 say "a meter that fails (ENODATA)"
 port 0x8b 5; ./dsn doctor >err; grep -A1 ' acpi:' err
 check "it says that the sensor gives no value" grep -q "acpi: .*gives no value now" err
 port 0x8b 0
 echo ondemand >$cpufreq/policy0/scaling_governor; echo 77 >$cpufreq/ondemand/up_threshold
 echo schedutil >$cpufreq/policy2/scaling_governor
-
+}
+part_advice() {
 say "advice: every CPU of policy2 offline (EBUSY)"
 echo 0 >/sys/devices/system/cpu/cpu2/online; echo 0 >/sys/devices/system/cpu/cpu3/online
 profile big --platform here.json 2>&1 | tee err
@@ -130,20 +139,22 @@ profile little 2>&1 | tee err
 check "it says read-only" grep -q "read-only file system" err
 mount -o remount,rw /sys
 say "advice: not root (EACCES)"
-setpriv --reuid=65534 --regid=65534 --clear-groups ./dsn profile --supernet net.safetensors --cluster little --dvfs control --out /tmp/x.json 2>&1 | tee err
+setpriv --reuid=65534 --regid=65534 --clear-groups ./dsn profile --supernet net.safetensors --cluster little --dvfs control --no-units --levels family.json --out /tmp/x.json 2>&1 | tee err
 check "it says permission denied, and to run as root" grep -q "run as root" err
 say "advice: a policy that is not there (ENOENT)"
 sed 's/policy0/policy7/' here.json >elsewhere.json
 profile little --platform elsewhere.json --out x.json 2>&1 | tee err
 check "it says no such file, and names knob" grep -q '"knob"' err
-
+}
+part_cap() {
 say "the firmware caps policy0 at 800 MHz"
 port 0x87 2; cat /sys/class/thermal/thermal_zone0/temp >/dev/null; sleep 1
 cat $cpufreq/policy0/bios_limit $cpufreq/policy0/scaling_max_freq
 profile little 2>&1 | grep "asked for" | tee capped
 check "the two frequencies above the cap are told" [ "$(grep -c "asked for" capped)" = 2 ]
 port 0x87 0; cat /sys/class/thermal/thermal_zone0/temp >/dev/null; sleep 1
-
+}
+part_limits() {
 say "governor userspace not there: limits are moved instead, inside a limit of the user's"
 echo schedutil >$cpufreq/policy0/scaling_governor
 modprobe -r cpufreq_userspace; cat $cpufreq/policy0/scaling_available_governors
@@ -157,13 +168,15 @@ for f in 400000 600000 800000 1000000; do check "minimum = maximum = $f was seen
 check "limits: all as before" [ "$(settings)" = "$before" ]
 echo 1200000 >$cpufreq/policy0/scaling_max_freq
 modprobe cpufreq_userspace
-
+}
+part_thief() {
 say "somebody takes the governor away in the middle, again and again (EINVAL)"
 (for ((i = 0; i < 20; i++)); do pause 0.5; echo schedutil >$cpufreq/policy0/scaling_governor; done) & thief=$!
-profile little -r 100 >log 2>&1; status=$?; kill $thief 2>/dev/null; wait $thief 2>/dev/null
+profile little --min-time 2s --max-time 2s >log 2>&1; status=$?; kill $thief 2>/dev/null; wait $thief 2>/dev/null
 tail -n 2 log
 check "the run takes it back and ends well" [ $status = 0 ]
-
+}
+part_again() {
 say "SIGKILL, then another run instead of dsn restore"
 echo schedutil >$cpufreq/policy0/scaling_governor
 before=$(settings)
@@ -171,6 +184,10 @@ interrupted KILL
 profile little --resume >log 2>&1; tail -n 2 log
 check "the second run resumes" grep -q reused log
 check "after both: all as before the first" [ "$(settings)" = "$before" ]
+}
+
+[ $# -gt 0 ] || set -- doctor opps term kill energy failing advice cap limits thief again
+for part in "$@"; do "part_$part"; done
 
 say "$failures failures"
 exit $((failures > 0))
