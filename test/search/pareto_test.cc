@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "dsn/core/random.h"
@@ -86,5 +87,50 @@ TEST_CASE("hypervolume: the same as by counting cells of the grid") {
       }
     }
     CHECK(dsn::hypervolume(points, reference) == doctest::Approx(cells));
+  }
+}
+
+TEST_CASE("pareto_ranks and pareto_front of three objectives: as comparing all with all") {
+  dsn::Rng rng(11);
+  for (int round = 0; round < 20; ++round) {
+    constexpr std::size_t kObjectives = 3, kCount = 120;
+    std::vector<double> costs;
+    for (std::size_t i = 0; i < kCount * kObjectives; ++i) costs.push_back(static_cast<double>(rng.below(8)));
+    const auto beats = [&](std::size_t a, std::size_t b) {
+      bool better = false;
+      for (std::size_t o = 0; o < kObjectives; ++o) {
+        const double x = costs[a * kObjectives + o], y = costs[b * kObjectives + o];
+        if (x > y) return false;
+        better = better || x < y;
+      }
+      return better;
+    };
+    // Front by front, removing what was found.
+    std::vector<int> expected(kCount, -1);
+    for (int rank = 0; std::count(expected.begin(), expected.end(), -1) > 0; ++rank) {
+      std::vector<std::size_t> now;
+      for (std::size_t i = 0; i < kCount; ++i) {
+        if (expected[i] != -1) continue;
+        bool beaten = false;
+        for (std::size_t j = 0; j < kCount; ++j) beaten = beaten || (expected[j] == -1 && beats(j, i));
+        if (!beaten) now.push_back(i);
+      }
+      for (const std::size_t i : now) expected[i] = rank;
+    }
+    CHECK(dsn::pareto_ranks(costs, kObjectives) == expected);
+    const auto front = dsn::pareto_front(costs, kObjectives);
+    std::set<std::vector<double>> values, wanted;
+    const auto point = [&](std::size_t i) {
+      return std::vector<double>(costs.begin() + static_cast<std::ptrdiff_t>(i * kObjectives),
+                                 costs.begin() + static_cast<std::ptrdiff_t>((i + 1) * kObjectives));
+    };
+    for (const std::size_t i : front) values.insert(point(i));
+    CHECK(values.size() == front.size());  // of equal points one
+    for (std::size_t i = 0; i < kCount; ++i) {
+      if (expected[i] == 0) wanted.insert(point(i));
+    }
+    CHECK(values == wanted);
+    for (std::size_t n = 1; n < front.size(); ++n)
+      CHECK(costs[front[n - 1] * kObjectives] <= costs[front[n] * kObjectives]);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// dsn import: super-networks of other tools.
+// dsn import: super-networks and latency tables of other tools.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/import_lut.h"
 #include "cli/table.h"
 #include "commands.h"
 #include "dsn/core/file.h"
@@ -25,6 +26,7 @@ struct Flags {
   std::string format, checkpoint, space = "ofa-mbv3", out;
   double width_mult = 0;  // 0: the space's own
   int classes = 0;        // 0: the space's own
+  std::string platform, cluster;
 };
 
 // Only what an import wrote, or an empty folder, may be replaced: --out must not cost anyone their files.
@@ -94,8 +96,15 @@ std::string describe(const OfaImport& import, const fs::path& folder) {
 }
 
 int run(const Flags& flags, const Session& session) {
+  if (flags.format == "lut") {
+    return import_lut({flags.checkpoint, flags.space, flags.platform, flags.cluster, flags.out,
+                       flags.width_mult, flags.classes},
+                      session);
+  }
   if (flags.format != "ofa")
-    throw Error(ErrorCode::bad_usage, fmt::format("FORMAT: found '{}', expected: ofa", flags.format));
+    throw Error(ErrorCode::bad_usage, fmt::format("FORMAT: found '{}', expected ofa or lut", flags.format));
+  if (!flags.platform.empty() || !flags.cluster.empty())
+    throw Error(ErrorCode::bad_usage, "--platform, --cluster: found with ofa, expected with lut");
   const fs::path folder = normal_folder(flags.out);
   require_replaceable(folder);
   const SearchSpace space = SearchSpace::load(flags.space, flags.width_mult, flags.classes);
@@ -113,13 +122,16 @@ int run(const Flags& flags, const Session& session) {
 Command add_import(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App& app =
-      *root.add_subcommand("import", "Take a super-network of Once-for-All from its PyTorch checkpoint");
-  app.add_option("FORMAT", flags->format, "ofa: Once-for-All")->required();
-  add_path(app, "CHECKPOINT", flags->checkpoint,
-           "File of torch.save(), legacy or zip; nothing in it is executed")
+      *root.add_subcommand("import", "Take a super-network of Once-for-All, or published latency tables");
+  app.add_option("FORMAT", flags->format, "ofa: a PyTorch checkpoint; lut: latency tables of its blocks")
       ->required();
-  app.add_option("--width-mult", flags->width_mult,
-                 "Width multiplier it was trained with; default: the space's own, 1 of ofa-mbv3")
+  add_path(app, "FILE", flags->checkpoint,
+           "ofa: file of torch.save(), legacy or zip; nothing in it is executed. lut: JSON")
+      ->required();
+  app.add_option(
+         "--width-mult", flags->width_mult,
+         "Width multiplier it was trained with; default: the space's own, 1 of ofa-mbv3; of tables the one "
+         "whose rows they have")
       ->check(in_range(0.01, 16.0));
   app.add_option("--classes", flags->classes,
                  "Classes it tells apart; default: the space's own, 1000 of ofa-mbv3")
@@ -127,14 +139,19 @@ Command add_import(CLI::App& root, CommonFlags& common) {
   app.add_option("--space", flags->space, "A shipped search space or a dsn.space file")
       ->type_name("NAME|FILE")
       ->capture_default_str();
-  add_path(app, "-o,--out", flags->out,
-           "Folder to write supernet.safetensors and space.json into; an older import there is replaced")
-      ->type_name("DIR")
+  add_path(
+      app, "-o,--out", flags->out,
+      "ofa: folder to write supernet.safetensors and space.json into; an older import there is replaced. "
+      "lut: file to write")
       ->required();
+  add_path(app, "--platform", flags->platform, "lut: description of the device they were measured on");
+  app.add_option("--cluster", flags->cluster,
+                 "lut: its cluster they were measured on; needed where it has several");
   add_common(
-      app, common, "dsn import ofa ofa_mbv3_d234_e346_k357_w1.0 --out ofa-w1.0",
-      "dsn import ofa ofa_mbv3_d234_e346_k357_w1.2 --width-mult 1.2 --classes 1000 --out ofa-w1.2 --json");
-  suggest(app, "FORMAT", {"ofa"});
+      app, common,
+      "dsn import ofa ofa_mbv3_d234_e346_k357_w1.2 --width-mult 1.2 --classes 1000 --out ofa-w1.2 --json",
+      "dsn import lut lut_xavier_nx_gpu.json --out xavier-gpu.lut.json");
+  suggest(app, "FORMAT", {"ofa", "lut"});
   suggest(app, "--space", SearchSpace::shipped());
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }

@@ -1,354 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// dsn search: the levels of a family, by accuracy on real images and latency on this machine.
+// dsn search: the levels of a family, by accuracy and latency.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <memory>
 
-#include "cli/evaluation_journal.h"
 #include "cli/flags.h"
-#include "cli/labelled.h"
-#include "cli/measuring.h"
-#include "cli/table.h"
+#include "cli/search_modes.h"
 #include "commands.h"
-#include "dsn/core/file.h"
-#include "dsn/profile/measure.h"
-#include "dsn/search/search.h"
-#include "dsn/supernet/checkpoint.h"
-#include "dsn/supernet/evaluate.h"
+#include "dsn/core/error.h"
 
 namespace dsn::cli {
 namespace {
 
-struct Flags {
-  std::string supernet, data, lut, point, platform, engine = "auto", out;
-  std::size_t calib_images = 2000, val_images = 2500, val_count = 5000;
-  int threads = 1;
-  bool no_measure = false, resume = false;
-  SearchOptions options;
-};
-
-// "family.json" -> "family" + suffix, in the same folder.
-fs::path beside(const fs::path& out, const std::string& suffix) {
-  return out.parent_path() / ((out.extension() == ".json" ? out.stem() : out.filename()).string() + suffix);
-}
-
-// Forwards only the wish to stop: progress is counted by the caller.
-class StopOnly : public Job {
- public:
-  explicit StopOnly(const Job& job) : job_(job) {}
-  [[nodiscard]] bool stop_requested() const noexcept override { return job_.stop_requested(); }
-
- private:
-  const Job& job_;
-};
-
-// The LUT's point that "cpu:2" names; by default the one at which the largest sub-network is fastest.
-OperatingPoint choose_point(const std::string& text, const Lut& lut, const SearchSpace& space,
-                            const std::string& lut_file) {
-  const auto colon = text.rfind(':');
-  int threads = 0;
-  if (!text.empty()) {
-    const char* end = text.data() + text.size();
-    const bool number = colon != std::string::npos &&
-                        std::from_chars(text.data() + colon + 1, end, threads).ptr == end && threads > 0;
-    if (!number)
-      throw Error(ErrorCode::bad_usage,
-                  fmt::format("--point: found '{}', expected CLUSTER:THREADS, like cpu:2", text));
-  }
-  const Network network = make_network(space, space.largest());
-  std::optional<OperatingPoint> best;
-  double best_s = 0;
-  std::string known;
-  for (const auto& point : lut.points()) {
-    if (point.batch != 1) continue;
-    known += (known.empty() ? "" : "; ") + describe(point);
-    if (!text.empty() && (point.cluster != text.substr(0, colon) || point.threads != threads)) continue;
-    const double latency_s = lut.predict_latency(network, point);
-    if (!best || latency_s < best_s) {
-      best = point;
-      best_s = latency_s;
-    }
-  }
-  if (!best) {
-    throw Error(ErrorCode::not_found,
-                fmt::format("{} has no point {}at batch 1", lut_file, text.empty() ? "" : text + " "),
-                known.empty() ? "measure with dsn profile" : "it has: " + known);
-  }
-  return *best;
-}
-
-// Accuracy by evaluation, remembered in the journal.
-class Evaluator {
- public:
-  Evaluator(Supernet& net, const Flags& flags, const CheckpointInfo& info, EvaluationJournal& journal,
-            Job& job)
-      : net_(net),
-        how_(info.preprocessing),
-        journal_(journal),
-        job_(job),
-        train_(open_labelled(flags.data, Split::train, flags.val_count, info.space)),
-        val_(open_labelled(flags.data, Split::val, flags.val_count, info.space)),
-        threads_(flags.threads),
-        val_images_(flags.val_images) {
-    options_.calibration_images = flags.calib_images;
-    options_.threads = flags.threads;
-  }
-
-  [[nodiscard]] const Dataset& val() const { return *val_; }
-
-  std::vector<double> operator()(const SearchSpace& space, const std::vector<SubnetConfig>& configs,
-                                 bool final) {
-    std::vector<double> accuracies(configs.size());
-    std::vector<std::size_t> open;
-    for (std::size_t i = 0; i < configs.size(); ++i) {
-      if (const auto known = journal_.find(space.to_json(configs[i]), final)) {
-        accuracies[i] = *known;
-      } else {
-        open.push_back(i);
-      }
-    }
-    job_.begin(final ? "evaluate finalists" : "evaluate", static_cast<double>(configs.size()));
-    // A few at a time, so that an interruption costs no more than these.
-    const std::size_t step = static_cast<std::size_t>(threads_) * 2;
-    for (std::size_t first = 0; first < open.size(); first += step) {
-      const std::size_t count = std::min(step, open.size() - first);
-      std::vector<SubnetConfig> part;
-      for (std::size_t i = first; i < first + count; ++i) part.push_back(configs[open[i]]);
-      const auto results = evaluate_on(*val_, part, final ? 0 : val_images_);
-      for (std::size_t i = 0; i < count; ++i) {
-        accuracies[open[first + i]] = results[i].accuracy();
-        journal_.add(space.to_json(part[i]), final, results[i].accuracy());
-      }
-      journal_.save();
-      job_.advance(static_cast<double>(configs.size() - open.size() + first + count));
-    }
-    job_.end();
-    return accuracies;
-  }
-
-  std::vector<Evaluation> evaluate_on(const Dataset& data, const std::vector<SubnetConfig>& configs,
-                                      std::size_t images) {
-    EvaluateOptions options = options_;
-    options.images = images;
-    StopOnly stop(job_);
-    return evaluate(net_, configs, *train_, data, how_, options, stop);
-  }
-
- private:
-  Supernet& net_;
-  const Preprocessing& how_;
-  EvaluationJournal& journal_;
-  Job& job_;
-  std::unique_ptr<Dataset> train_, val_;
-  EvaluateOptions options_;
-  int threads_;
-  std::size_t val_images_;
-};
-
-std::unique_ptr<Dataset> test_split(const Flags& flags, const SearchSpace& space, Job& job) {
-  try {
-    return open_labelled(flags.data, Split::test, flags.val_count, space);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::not_found) throw;
-    job.warn(fmt::format("no test images, the levels' accuracies stay those of the validation split: {}",
-                         error.message()));
-    return nullptr;
-  }
-}
-
-// Final accuracies and statistics of the levels; the statistics go into `bn_path`.
-void finish_levels(std::vector<Level>& levels, Evaluator& evaluator, std::unique_ptr<Dataset> test,
-                   const fs::path& bn_path, Job& job) {
-  std::vector<SubnetConfig> configs;
-  for (const Level& level : levels) configs.push_back(level.config);
-  job.begin("evaluate levels", 1);
-  const auto results = evaluator.evaluate_on(test ? *test : evaluator.val(), configs, 0);
-  std::vector<BnStats> statistics;
-  std::map<std::string, TensorView> tensors;
-  statistics.reserve(levels.size());
-  for (std::size_t i = 0; i < levels.size(); ++i) {
-    levels[i].bn_prefix = fmt::format("level{}", i);
-    statistics.push_back(to_bn_stats(results[i].bn));
-    append_bn_stats(statistics.back(), levels[i].bn_prefix, tensors);
-    levels[i].accuracy = results[i].accuracy();
-    levels[i].accuracy_on =
-        fmt::format("{}, n={}", (test ? *test : evaluator.val()).name(), results[i].images());
-  }
-  write_safetensors(bn_path, tensors, {});
-  job.end();
-}
-
-// The levels end to end on this machine, at every thread count that the LUT has.
-Lut measure_levels(const Flags& flags, const Checkpoint& checkpoint, const Platform& platform, const Lut& lut,
-                   const OperatingPoint& point, const std::vector<Level>& levels, Job& job) {
-  const SearchSpace& space = checkpoint.info.space;
-  const auto executor = make_executor(flags.engine, space, checkpoint.tensors);
-  ProfileOptions options;
-  options.units = false;
-  options.cluster = static_cast<std::size_t>(platform.cluster_index(point.cluster));
-  options.threads.clear();
-  for (const auto& p : lut.points()) {
-    if (p.cluster != point.cluster || p.batch != 1) continue;
-    if (std::count(options.threads.begin(), options.threads.end(), p.threads) == 0)
-      options.threads.push_back(p.threads);
-  }
-  options.min_time_s = 0.5;  // few entries: each can have more samples than in a whole profile
-  options.max_time_s = 3;
-  options.seed = flags.options.seed;
-  std::vector<LevelSpec> specs;
-  for (const Level& level : levels) specs.push_back({level.config, {}});
-  Lut measured = start_lut(space, platform, std::string(executor->name()), device_name());
-  static_cast<void>(profile_network(*executor, space, platform, nullptr, specs, options, measured, {}, job));
-  return measured;
-}
-
-// The entry at the reference point's cluster and threads, whatever the frequency is called now.
-const LutEntry* measured_at(const Lut& measured, const SubnetConfig& config, const OperatingPoint& point) {
-  for (const auto& p : measured.points()) {
-    if (p.cluster == point.cluster && p.threads == point.threads && p.batch == point.batch)
-      return measured.level_entry(config, p);
-  }
-  return nullptr;
-}
-
-std::string table_of(const SearchResult& result, const Family& family, const SearchSpace& space,
-                     const std::optional<Lut>& measured) {
-  const Scale scale = duration_scale(family.levels.back().predicted_latency_s);
-  Table table;
-  table.column("level");
-  table.column("MMACs");
-  table.column("validation %");
-  table.column("accuracy %");
-  table.column("predicted " + scale.unit);
-  if (measured) {
-    table.column("measured " + scale.unit);
-    table.column("error %");
-  }
-  table.column("sub-network", Table::Align::left);
-  for (const Level& level : family.levels) {
-    std::vector<std::string> cells{
-        std::to_string(level.id), fmt::format("{:.2f}", static_cast<double>(level.macs) / 1e6),
-        level.val_accuracy ? fmt::format("{:.2f}", *level.val_accuracy * 100) : "-",
-        fmt::format("{:.2f}", level.accuracy * 100), format_scaled(level.predicted_latency_s, scale)};
-    if (measured) {
-      const LutEntry* entry = measured_at(*measured, space.canonical(level.config), result.point);
-      cells.push_back(entry != nullptr ? format_scaled(entry->latency_s, scale) : "-");
-      cells.push_back(entry != nullptr
-                          ? fmt::format("{:+.1f}", (level.predicted_latency_s / entry->latency_s - 1) * 100)
-                          : "-");
-    }
-    cells.push_back(space.describe(level.config));
-    table.row(std::move(cells));
-  }
-  return table.str();
-}
-
-void warn_of_order(const Family& family, const Lut& measured, const SearchSpace& space,
-                   const OperatingPoint& point, Job& job) {
-  for (std::size_t i = 1; i < family.levels.size(); ++i) {
-    const LutEntry* faster = measured_at(measured, space.canonical(family.levels[i - 1].config), point);
-    const LutEntry* slower = measured_at(measured, space.canonical(family.levels[i].config), point);
-    if (faster == nullptr || slower == nullptr || faster->latency_s < slower->latency_s) continue;
-    job.warn(fmt::format("level {} measures no faster than level {}: it will hardly be chosen", i - 1, i));
-  }
-}
-
-Json settings_of(const Flags& flags, const OperatingPoint& point) {
-  const SearchOptions& o = flags.options;
-  Json settings = {{"data", flags.data},
-                   {"point", describe(point)},
-                   {"calib_images", flags.calib_images},
-                   {"val_images", flags.val_images},
-                   {"val_count", flags.val_count},
-                   {"levels", o.levels},
-                   {"samples", o.samples},
-                   {"rounds", o.rounds},
-                   {"per_round", o.per_round},
-                   {"finalists", o.finalists}};
-  if (o.max_latency_s) settings["max_latency_s"] = *o.max_latency_s;
-  if (o.min_accuracy) settings["min_accuracy"] = *o.min_accuracy;
-  return settings;
-}
-
-int run(Flags& flags, const Session& session) {
-  const fs::path out = flags.out, bn_path = beside(out, ".bn.safetensors"),
-                 lut_path = beside(out, ".lut.json");
-  for (const fs::path& path : {out, bn_path, lut_path}) check_writable(path);
-  const Checkpoint checkpoint = Checkpoint::open(flags.supernet);
-  const SearchSpace& space = checkpoint.info.space;
-  const Lut lut = Lut::load(flags.lut);
-  lut.require_space(space);
-  const OperatingPoint point = choose_point(flags.point, lut, space, flags.lut);
-  std::optional<Platform> platform;
-  if (!flags.no_measure) {
-    platform = platform_or_this_machine(flags.platform);
-    if (platform->sha256 != lut.platform_sha256) {
-      throw Error(ErrorCode::mismatch,
-                  fmt::format("{} was measured on another platform ({}): the levels cannot be measured here",
-                              flags.lut, lut.device),
-                  "use --no-measure here and dsn profile --levels on that device");
-    }
-  }
-
-  const std::string identity = sha256_hex(fmt::format("{} {} {} {} {}", checkpoint.weights_sha256, flags.data,
-                                                      flags.calib_images, flags.val_images, flags.val_count));
-  EvaluationJournal journal(out.string() + ".state", identity, flags.resume);
-  Supernet net(space, checkpoint.tensors);
-  Evaluator evaluator(net, flags, checkpoint.info, journal, session.job);
-  flags.options.accuracy_on = fmt::format("{}, n={}", evaluator.val().name(), evaluator.val().size());
-  const auto evaluate_configs = [&](const std::vector<SubnetConfig>& configs, bool final) {
-    return evaluator(space, configs, final);
-  };
-  SearchResult result;
-  try {
-    result = run_search(space, lut, point, evaluate_configs, flags.options, session.job);
-    finish_levels(result.levels, evaluator, test_split(flags, space, session.job), bn_path, session.job);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::interrupted || journal.size() == 0) throw;
-    throw Error(
-        ErrorCode::interrupted,
-        fmt::format("interrupted; {} evaluations are kept in {}", journal.size(), journal.path().string()),
-        "continue with --resume");
-  }
-  for (const auto& warning : result.warnings) session.job.warn(warning);
-
-  Family family;
-  family.space_document = space.document();
-  family.space_sha256 = space.sha256();
-  family.weights_sha256 = checkpoint.weights_sha256;
-  family.bn_file = bn_path.filename().string();
-  if (!flags.no_measure) family.lut_file = lut_path.filename().string();
-  family.levels = result.levels;
-  std::optional<Lut> measured;
-  if (!flags.no_measure) {
-    const auto doubts = measuring_doubts();
-    for (const auto& doubt : doubts) session.job.warn(doubt);
-    measured = measure_levels(flags, checkpoint, *platform, lut, point, family.levels, session.job);
-    warn_of_order(family, *measured, space, point, session.job);
-    Json document = doubtful_envelope("dsn.lut", flags.options.seed, doubts);
-    document.update(measured->to_json());
-    write_file_atomic(lut_path, dump_json(document));
-  }
-  Json document = pure_envelope("dsn.family", flags.options.seed,
-                                {{"supernet", checkpoint.weights_sha256}, {"lut", sha256_file(flags.lut)}},
-                                settings_of(flags, point));
-  for (const auto& warning : result.warnings) document["warnings"].push_back(warning);
-  document.update(family.to_json());
-  document.update(to_json(result, space));
-  write_file_atomic(out, dump_json(document));
-  journal.remove();
-  session.result(document, fmt::format("{}{} evaluations; latencies at {}; accuracy on {}\nwrote {}\n",
-                                       table_of(result, family, space, measured),
-                                       result.evaluations + result.final_evaluations, describe(point),
-                                       family.levels.front().accuracy_on, flags.out));
-  return done_status();
-}
-
-void add_effort(CLI::App& app, Flags& flags) {
+void add_effort(CLI::App& app, SearchFlags& flags) {
   SearchOptions& o = flags.options;
-  const std::string group = "Effort";
+  const std::string group = "Effort with a super-network";
   app.add_option("--calib-images", flags.calib_images, "Training images that batch norm is calibrated on")
       ->check(in_range(1, 1 << 30))
       ->capture_default_str()
@@ -375,22 +42,111 @@ void add_effort(CLI::App& app, Flags& flags) {
       ->group(group);
 }
 
+void add_predictor(CLI::App& app, SearchFlags& flags) {
+  const std::string group = "With a predictor";
+  add_path(app, "--predictor", flags.predictor,
+           "Accuracy from this network instead of images: Once-for-All's, as safetensors")
+      ->group(group);
+  app.add_option("--space", flags.space, "A shipped search space or a dsn.space file")
+      ->type_name("NAME|FILE")
+      ->group(group);
+  app.add_option("--width-mult", flags.width_mult, "Width multiplier; default: the space's own")
+      ->check(in_range(0.01, 16.0))
+      ->group(group);
+  app.add_option("--measured", flags.measured,
+                 "Measured sub-networks to calibrate the predictor on: dsn.family or published levels; all "
+                 "series, or FILE#NAME")
+      ->type_name("FILE[#NAME]")
+      ->group(group);
+  app.add_option("--third-objective", flags.third, "Also keep this low")
+      ->check(CLI::IsMember({"none", "macs", "params", "energy"}))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--evaluations", flags.predicted.evaluations, "Sub-networks to look at")
+      ->check(in_range(100, 1 << 28))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--population", flags.predicted.population, "Sub-networks that a generation keeps")
+      ->check(in_range(2, 100000))
+      ->capture_default_str()
+      ->group(group);
+}
+
+int run(SearchFlags& flags, const Session& session) {
+  if (flags.predictor.empty()) {
+    if (!flags.space.empty())
+      throw Error(ErrorCode::bad_usage, "--space: found without --predictor",
+                  "a super-network has its space with it; with --space give --predictor, too");
+    return run_evaluated_search(flags, session);
+  }
+  if (!flags.supernet.empty() || !flags.data.empty())
+    throw Error(ErrorCode::bad_usage,
+                "--predictor: found with --supernet or --data, expected one or the other",
+                "leave --predictor out to evaluate the super-network");
+  return run_predicted_search(flags, session);
+}
+
 }  // namespace
 
+// The LUT's point that "cpu:2" names; by default the one at which the largest sub-network is fastest.
+OperatingPoint choose_point(const std::string& text, const Lut& lut, const SearchSpace& space,
+                            const std::string& lut_file) {
+  const auto colon = text.rfind(':');
+  int threads = 0;
+  if (!text.empty()) {
+    const char* end = text.data() + text.size();
+    const bool number = colon != std::string::npos &&
+                        std::from_chars(text.data() + colon + 1, end, threads).ptr == end && threads > 0;
+    if (!number)
+      throw Error(ErrorCode::bad_usage,
+                  fmt::format("--point: found '{}', expected CLUSTER:THREADS, like cpu:2", text));
+  }
+  // Published tables may lack the largest resolutions.
+  const auto largest_latency = [&](const OperatingPoint& at) -> std::optional<double> {
+    for (auto r = space.resolutions().rbegin(); r != space.resolutions().rend(); ++r) {
+      SubnetConfig config = space.largest();
+      config.r = *r;
+      try {
+        return lut.predict_latency(make_network(space, config), at);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) throw;
+      }
+    }
+    return std::nullopt;
+  };
+  std::optional<OperatingPoint> best;
+  double best_s = 0;
+  std::string known;
+  for (const auto& point : lut.points()) {
+    if (point.batch != 1) continue;
+    known += (known.empty() ? "" : "; ") + describe(point);
+    if (!text.empty() && (point.cluster != text.substr(0, colon) || point.threads != threads)) continue;
+    const std::optional<double> latency_s = largest_latency(point);
+    if (latency_s && (!best || *latency_s < best_s)) {
+      best = point;
+      best_s = *latency_s;
+    }
+  }
+  if (!best) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("{} has no point {}at batch 1", lut_file, text.empty() ? "" : text + " "),
+                known.empty() ? "measure with dsn profile" : "it has: " + known);
+  }
+  return *best;
+}
+
 Command add_search(CLI::App& root, CommonFlags& common) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<SearchFlags>();
   flags->threads = default_threads();
   CLI::App& app =
       *root.add_subcommand("search", "Choose the sub-networks of a family by accuracy and latency");
-  add_path(app, "--supernet", flags->supernet, "Checkpoint of dsn train")->required();
+  add_path(app, "--supernet", flags->supernet, "Checkpoint of dsn train: its sub-networks are evaluated");
   app.add_option("--data", flags->data,
                  "Images it was trained on: fashion-mnist[:DIR], idx:DIR, cifar10:DIR, folder:DIR")
-      ->type_name("SPEC")
-      ->required();
-  add_path(app, "--lut", flags->lut, "Look-up table of dsn profile")->required();
+      ->type_name("SPEC");
+  add_path(app, "--lut", flags->lut, "Look-up table of dsn profile or dsn import lut");
   add_path(app, "-o,--out", flags->out,
-           "Family (dsn.family) to write, with its .bn.safetensors and .lut.json beside it")
-      ->required();
+           "Family (dsn.family) to write, with its .bn.safetensors and .lut.json beside it");
   app.add_option("--levels", flags->options.levels, "Levels to choose")
       ->check(in_range(1, 64))
       ->capture_default_str();
@@ -399,21 +155,23 @@ Command add_search(CLI::App& root, CommonFlags& common) {
   add_duration(app, "--max-latency", flags->options.max_latency_s,
                "Only sub-networks that are predicted to be this fast");
   add_fraction(app, "--min-accuracy", flags->options.min_accuracy,
-               "Only sub-networks that are this accurate on validation images");
+               "Only sub-networks that are this accurate on validation images, or are predicted to be");
   app.add_flag("--no-measure", flags->no_measure, "Do not measure the chosen levels on this machine");
   add_path(app, "--platform", flags->platform,
            "Description of this machine; default: discovered (see dsn platform)");
   app.add_option("--engine", flags->engine, "Executor to measure with")->capture_default_str();
   app.add_flag("--resume", flags->resume, "Continue an interrupted search");
   add_effort(app, *flags);
+  add_predictor(app, *flags);
   add_threads(app, flags->threads);
   add_seed(app, flags->options.seed);
   add_common(app, common,
              "dsn search --supernet fmnist.safetensors --data fashion-mnist --lut lut.json --out family.json",
-             "dsn search --supernet fmnist.safetensors --data fashion-mnist --lut lut.json --max-latency 5ms "
-             "--levels 4 --out fast.json");
+             "dsn search --space ofa-mbv3 --width-mult 1.2 --predictor acc_predictor.safetensors --lut "
+             "xavier-gpu.lut.json --max-latency 27ms --json");
   suggest(app, "--data", data_kinds());
   suggest(app, "--engine", engine_names());
+  suggest(app, "--space", SearchSpace::shipped());
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// train, eval and search in a build without LibTorch: still listed, and clear about why they cannot.
+// train and eval in a build without LibTorch: still listed, and clear about why they cannot.
 #include <fmt/format.h>
 
 #include <memory>
@@ -28,10 +28,6 @@ Command add_train(CLI::App& root, CommonFlags& /*common*/) {
 
 Command add_eval(CLI::App& root, CommonFlags& /*common*/) {
   return add_absent(root, "eval", "Accuracy of sub-networks, families and bundles");
-}
-
-Command add_search(CLI::App& root, CommonFlags& /*common*/) {
-  return add_absent(root, "search", "Choose the sub-networks of a family");
 }
 
 }  // namespace dsn::cli

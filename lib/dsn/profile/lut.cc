@@ -125,6 +125,10 @@ std::string describe(const OperatingPoint& point) {
   return text;
 }
 
+std::string unit_key_at(const std::string& key, int resolution) {
+  return fmt::format("{}@r{}", key, resolution);
+}
+
 Lut Lut::load(const fs::path& path) {
   const Json document = read_document(path, "dsn.lut");
   return parse(document, path.string());
@@ -243,24 +247,28 @@ void Lut::require_space(const SearchSpace& space) const {
       "measure this space with `dsn profile`");
 }
 
+const LutEntry& Lut::unit_entry(const Unit& unit, int resolution, const OperatingPoint& point) const {
+  const std::string key = unit.key();
+  auto row = units.find(key);
+  if (row == units.end()) row = units.find(unit_key_at(key, resolution));
+  if (row == units.end()) {
+    throw Error(
+        ErrorCode::not_found,
+        fmt::format("the LUT has no unit \"{}\" at resolution {} ({} units)", key, resolution, units.size()),
+        "measure the whole space with `dsn profile`");
+  }
+  const auto entry = row->second.find(point);
+  if (entry == row->second.end()) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("the LUT has no cost of unit \"{}\" at ({}); measured at: {}", key,
+                            describe(point), list_points(row->second)));
+  }
+  return entry->second;
+}
+
 double Lut::unit_sum(const Network& network, const OperatingPoint& point) const {
   double sum = 0;
-  for (const Unit& unit : network.units) {
-    const std::string key = unit.key();
-    const auto row = units.find(key);
-    if (row == units.end()) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("the LUT has no unit \"{}\" ({} units)", key, units.size()),
-                  "measure the whole space with `dsn profile`");
-    }
-    const auto entry = row->second.find(point);
-    if (entry == row->second.end()) {
-      throw Error(ErrorCode::not_found,
-                  fmt::format("the LUT has no cost of unit \"{}\" at ({}); measured at: {}", key,
-                              describe(point), list_points(row->second)));
-    }
-    sum += entry->second.latency_s;
-  }
+  for (const Unit& unit : network.units) sum += unit_entry(unit, network.resolution, point).latency_s;
   return sum;
 }
 

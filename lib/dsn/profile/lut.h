@@ -45,6 +45,10 @@ struct LutLevel {
   std::map<OperatingPoint, LutEntry> at;
 };
 
+// Key of a row that is of networks of one input resolution: published tables have a row per resolution even
+// for units that do not depend on it ("classifier-...@r160").
+[[nodiscard]] std::string unit_key_at(const std::string& key, int resolution);
+
 class Lut {
  public:
   // Throws Error{bad_input | not_found | mismatch}. A `dsn.lut` holds the space's document and hash, the
@@ -57,8 +61,9 @@ class Lut {
   std::string energy_source;                                  // empty: no energy, with energy_reason
   std::string energy_reason;
   Json space_document, platform_document;
-  std::map<std::string, std::map<OperatingPoint, LutEntry>> units;  // by Unit::key()
-  std::vector<LutLevel> levels;                                     // canonical, each sub-network once
+  // By Unit::key(), or unit_key_at() for what a unit costs in networks of one input resolution only.
+  std::map<std::string, std::map<OperatingPoint, LutEntry>> units;
+  std::vector<LutLevel> levels;  // canonical, each sub-network once
   // Correction of unit sums against end-to-end measurement per point: latency = scale * sum + offset (least
   // squares on relative errors). mape: of sub-networks left out of the fit one at a time; count: sub-networks
   // measured end to end.
@@ -76,6 +81,9 @@ class Lut {
   // missing unit or point; never guesses.
   [[nodiscard]] double predict_latency(const Network& network, const OperatingPoint& point) const;
   [[nodiscard]] double unit_sum(const Network& network, const OperatingPoint& point) const;
+  // Of one unit in a network of that input resolution. Throws as predict_latency().
+  [[nodiscard]] const LutEntry& unit_entry(const Unit& unit, int resolution,
+                                           const OperatingPoint& point) const;
   // End-to-end entry, nullptr if that sub-network was not measured at `point`. `config` is canonical
   // (SearchSpace::canonical), as all of `levels` are. No allocation.
   [[nodiscard]] const LutEntry* level_entry(const SubnetConfig& config,

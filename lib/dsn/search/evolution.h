@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evolutionary search of a space for the front of latency against predicted accuracy.
+// Evolutionary search of a space for a Pareto front: of latency against predicted accuracy, or of any two or
+// three numbers that rows of genes have.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "dsn/core/job.h"
+#include "dsn/search/genes.h"
 #include "dsn/search/predictor.h"
 #include "dsn/space/search_space.h"
 
@@ -29,14 +32,46 @@ using LatencyFn = std::function<double(const SubnetConfig&)>;
 struct EvolutionOptions {
   int population = 64;
   int evaluations = 4000;  // distinct sub-networks looked at; fewer when the space or chance has no more
-  double mutation = 0.1;   // chance of each choice to be drawn anew
+  double mutation = 0.05;  // chance of each choice to be drawn anew
   double max_latency_s = std::numeric_limits<double>::infinity();
+  // Share of the evaluations that goes to every single change of what is on the front, when evolution is
+  // over.
+  double refine = 0.5;
 };
 
-// NSGA-II (Deb et al. 2002, doi:10.1109/4235.996017; sub-networks over max_latency_s lose to those within)
-// starting from `seeds` and random sub-networks. Returns the Pareto front of everything it looked at within
-// max_latency_s, ascending in latency. Runs on the calling thread; the result depends on the arguments alone.
-// Throws Error{bad_usage} for options out of range.
+// What an evolution makes small or large, and the worst that is acceptable of it.
+struct Objective {
+  const RowFunction* of = nullptr;
+  bool maximise = false;
+  double limit = std::numeric_limits<double>::infinity();  // of what is maximised: minus infinity for none
+};
+
+inline constexpr std::size_t kMostObjectives = 3;
+
+struct FrontRow {
+  std::vector<Gene> genes;  // canonical
+  std::array<double, kMostObjectives> values{};
+};
+
+struct RowEvolution {
+  std::vector<FrontRow> front;  // ascending in the first objective; nothing that was looked at dominates them
+  std::size_t evaluations = 0;
+  bool any_feasible = false;
+  FrontRow nearest;  // when nothing is within the limits: what misses them by least
+};
+
+// NSGA-II (Deb et al. 2002, doi:10.1109/4235.996017; rows over a limit lose to those within), then Pareto
+// local search (Paquete et al. 2004, doi:10.1007/978-3-642-17144-4_7): every change of one gene of what is on
+// the front, until the evaluations are used up. Starts from `seeds` and random rows. Rows are looked at in
+// batches on `threads` threads, where objectives must be thread-safe with more than one; the result is the
+// same for any number of them. options.max_latency_s is not looked at. Throws Error{bad_usage} for options
+// out of range or other than two or three objectives, and what objectives throw.
+[[nodiscard]] RowEvolution evolve_rows(const GeneSpace& genes, std::span<const Objective> objectives,
+                                       std::span<const SubnetConfig> seeds, const EvolutionOptions& options,
+                                       std::uint64_t seed, int threads, Job& job);
+
+// The front of latency against predicted accuracy of everything it looked at within max_latency_s, ascending
+// in latency. On the calling thread; the result depends on the arguments alone. Throws as evolve_rows().
 [[nodiscard]] std::vector<Candidate> evolve(const SearchSpace& space, const LatencyFn& latency,
                                             const AccuracyPredictor& predictor,
                                             std::span<const SubnetConfig> seeds,

@@ -18,6 +18,31 @@ std::vector<std::size_t> by_cost(std::span<const ParetoPoint> points) {
   return order;
 }
 
+// No worse in all objectives.
+bool covers(const double* a, const double* b, std::size_t objectives) {
+  for (std::size_t o = 0; o < objectives; ++o) {
+    if (a[o] > b[o]) return false;
+  }
+  return true;
+}
+
+// In lexicographic order no point is dominated by a later one; equal ones in order of index.
+std::vector<std::size_t> lexicographic(std::span<const double> costs, std::size_t objectives) {
+  std::vector<std::size_t> order(costs.size() / objectives);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const double *x = costs.data() + a * objectives, *y = costs.data() + b * objectives;
+    return std::lexicographical_compare(x, x + objectives, y, y + objectives);
+  });
+  return order;
+}
+
+std::vector<ParetoPoint> as_points(std::span<const double> costs) {
+  std::vector<ParetoPoint> points(costs.size() / 2);
+  for (std::size_t i = 0; i < points.size(); ++i) points[i] = {costs[2 * i], -costs[2 * i + 1]};
+  return points;
+}
+
 }  // namespace
 
 bool dominates(const ParetoPoint& a, const ParetoPoint& b) noexcept {
@@ -46,6 +71,41 @@ std::vector<int> pareto_ranks(std::span<const ParetoPoint> points) {
       last.push_back(i);
     } else {
       *front = i;
+    }
+  }
+  return rank;
+}
+
+std::vector<std::size_t> pareto_front(std::span<const double> costs, std::size_t objectives) {
+  if (objectives == 2) return pareto_front(as_points(costs));
+  std::vector<std::size_t> front;
+  for (const std::size_t i : lexicographic(costs, objectives)) {
+    const double* own = costs.data() + i * objectives;
+    const auto better = [&](std::size_t f) { return covers(costs.data() + f * objectives, own, objectives); };
+    if (std::none_of(front.begin(), front.end(), better)) front.push_back(i);
+  }
+  return front;
+}
+
+std::vector<int> pareto_ranks(std::span<const double> costs, std::size_t objectives) {
+  if (objectives == 2) return pareto_ranks(as_points(costs));
+  std::vector<int> rank(costs.size() / objectives, 0);
+  std::vector<std::vector<std::size_t>> fronts;
+  for (const std::size_t i : lexicographic(costs, objectives)) {
+    const double* own = costs.data() + i * objectives;
+    const auto beaten = [&](const std::vector<std::size_t>& front) {
+      return std::any_of(front.rbegin(), front.rend(), [&](std::size_t f) {
+        const double* other = costs.data() + f * objectives;
+        return covers(other, own, objectives) && !std::equal(other, other + objectives, own);
+      });
+    };
+    // Who is beaten by a front is beaten by all before it (Zhang et al. 2015, doi:10.1109/TEVC.2014.2308305).
+    const auto front = std::partition_point(fronts.begin(), fronts.end(), beaten);
+    rank[i] = static_cast<int>(front - fronts.begin());
+    if (front == fronts.end()) {
+      fronts.push_back({i});
+    } else {
+      front->push_back(i);
     }
   }
   return rank;

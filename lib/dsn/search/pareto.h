@@ -27,4 +27,9 @@ struct ParetoPoint {
 // reach it add nothing.
 [[nodiscard]] double hypervolume(std::span<const ParetoPoint> points, const ParetoPoint& reference);
 
+// The same for any number of objectives, all to be kept low: costs[i * objectives + o]. pareto_front() is in
+// ascending order of the first objective. Precondition: objectives > 0.
+[[nodiscard]] std::vector<std::size_t> pareto_front(std::span<const double> costs, std::size_t objectives);
+[[nodiscard]] std::vector<int> pareto_ranks(std::span<const double> costs, std::size_t objectives);
+
 }  // namespace dsn

@@ -3,20 +3,27 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "dsn/search/genes.h"
 #include "dsn/space/search_space.h"
 
 namespace dsn {
 
-// const members are thread-safe.
+// What a search takes accuracy from: a fit to sub-networks that were evaluated (RidgePredictor), a published
+// network (OfaPredictor). const members are thread-safe.
 class AccuracyPredictor {
  public:
   virtual ~AccuracyPredictor() = default;
   // Top-1 as a fraction; may leave 0..1 where it extrapolates. Precondition: `config` is of the predictor's
   // space.
   [[nodiscard]] virtual double predict(const SubnetConfig& config) const = 0;
+  // The same for many rows at once; by default predict() for each. Refers to `genes`, and may to this.
+  [[nodiscard]] virtual std::unique_ptr<RowFunction> rows(const GeneSpace& genes) const {
+    return per_config(genes, [this](const SubnetConfig& config) { return predict(config); });
+  }
 };
 
 // How good a predictor is on sub-networks it was not fitted to (k-fold, the penalty chosen anew inside each

@@ -11,6 +11,7 @@
 #include "dsn/core/error.h"
 #include "dsn/core/units.h"
 #include "dsn/search/choose.h"
+#include "dsn/search/json_parts.h"
 #include "dsn/search/pareto.h"
 #include "dsn/search/sampling.h"
 
@@ -284,16 +285,6 @@ class Search {
   SearchResult result_;
 };
 
-// Absent numbers are null with a reason beside them.
-void put(Json& json, const std::string& key, const std::optional<double>& value, const char* reason) {
-  if (value) {
-    json[key] = *value;
-  } else {
-    json[key] = nullptr;
-    json[key + "_reason"] = reason;
-  }
-}
-
 }  // namespace
 
 SearchResult run_search(const SearchSpace& space, const Lut& lut, const OperatingPoint& point,
@@ -304,14 +295,9 @@ SearchResult run_search(const SearchSpace& space, const Lut& lut, const Operatin
 }
 
 Json to_json(const SearchResult& result, const SearchSpace& space) {
-  Json search = {{"cluster", result.point.cluster},
-                 {"threads", result.point.threads},
-                 {"batch", result.point.batch},
-                 {"evaluations", result.evaluations},
-                 {"final_evaluations", result.final_evaluations}};
-  put(search, "freq_hz",
-      result.point.freq_hz > 0 ? std::optional<double>(result.point.freq_hz) : std::nullopt,
-      "this machine does not say its frequency");
+  Json search = to_json(result.point);
+  search["evaluations"] = result.evaluations;
+  search["final_evaluations"] = result.final_evaluations;
   if (result.quality.folds > 0) {
     search["predictor"] = {{"kind", "ridge"},
                            {"count", result.quality.count},
@@ -330,10 +316,10 @@ Json to_json(const SearchResult& result, const SearchSpace& space) {
                 {"latency_origin", dsn::to_string(Origin::modelled)},
                 {"macs", point.macs},
                 {"on_front", point.on_front}};
-    put(row, "predicted_accuracy", point.predicted_accuracy,
-        "too few sub-networks were evaluated to fit a predictor");
-    put(row, "accuracy", point.accuracy, "predicted only");
-    put(row, "final_accuracy", point.final_accuracy, "not a finalist");
+    put_or_reason(row, "predicted_accuracy", point.predicted_accuracy,
+                  "too few sub-networks were evaluated to fit a predictor");
+    put_or_reason(row, "accuracy", point.accuracy, "predicted only");
+    put_or_reason(row, "final_accuracy", point.final_accuracy, "not a finalist");
     front.push_back(std::move(row));
   }
   return {{"search", std::move(search)}, {"front", std::move(front)}};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a SubnetConfig becomes units.
+#include <algorithm>
 #include <utility>
 
 #include "dsn/space/network.h"
@@ -118,6 +119,27 @@ class Builder {
 Network make_network(const SearchSpace& space, const SubnetConfig& config) {
   space.validate(config);
   return Builder(space, config).build();
+}
+
+SubnetConfig uniform_config(const SearchSpace& space, int resolution, std::size_t expand,
+                            std::size_t kernel) {
+  SubnetConfig config = space.largest();
+  config.r = resolution;
+  for (int b = 0; b < space.block_count(); ++b) {
+    const StageSpace& stage = space.stages()[static_cast<std::size_t>(space.stage_of(b))];
+    config.e[static_cast<std::size_t>(b)] = stage.expand[std::min(expand, stage.expand.size() - 1)];
+    config.k[static_cast<std::size_t>(b)] = stage.kernel[std::min(kernel, stage.kernel.size() - 1)];
+  }
+  return config;
+}
+
+MostChoices most_choices(const SearchSpace& space) {
+  MostChoices most;
+  for (const StageSpace& stage : space.stages()) {
+    most.expand = std::max(most.expand, stage.expand.size());
+    most.kernel = std::max(most.kernel, stage.kernel.size());
+  }
+  return most;
 }
 
 }  // namespace dsn

@@ -55,4 +55,15 @@ struct Network {
 // Throws as SearchSpace::validate().
 [[nodiscard]] Network make_network(const SearchSpace& space, const SubnetConfig& config);
 
+// The deepest and widest sub-networks at a resolution in which every block takes its choice number `expand`
+// and number `kernel` (its last one where it has fewer). Going through both numbers shows every unit of a
+// space of fixed width at that resolution.
+[[nodiscard]] SubnetConfig uniform_config(const SearchSpace& space, int resolution, std::size_t expand,
+                                          std::size_t kernel);
+// How many choices the blocks have that have the most.
+struct MostChoices {
+  std::size_t expand = 0, kernel = 0;
+};
+[[nodiscard]] MostChoices most_choices(const SearchSpace& space);
+
 }  // namespace dsn

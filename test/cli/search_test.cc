@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// dsn import lut and dsn search --predictor, on the real binary and published numbers.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "dsn/core/file.h"
+#include "dsn/core/json.h"
+#include "dsn/profile/lut.h"
+#include "dsn/search/family.h"
+#include "fakes/temp_folder.h"
+#include "process.h"
+
+using dsn::fakes::TempFolder;
+using dsn::test::dsn_tool;
+using dsn::test::has;
+using dsn::test::is_one_error;
+using dsn::test::Outcome;
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path kPublished = fs::path(DSN_TEST_DATA) / "dynamic-ofa";
+const std::string kLevels = (kPublished / "levels.json").string();
+
+// The published table, imported once.
+const std::string& lut_file() {
+  static const TempFolder temp;
+  static const std::string file = [] {
+    const std::string path = temp / "gpu.lut.json";
+    const Outcome outcome = dsn_tool({"import", "lut", kPublished / "lut_xavier_nx_gpu.json", "--out", path});
+    CHECK_MESSAGE(outcome.status == 0, outcome.err);
+    CHECK(has(outcome.err, "missing: r128: no table"));
+    CHECK(has(outcome.out, "at width 1.2, published"));
+    CHECK(has(outcome.out, "8 missing"));
+    return path;
+  }();
+  return file;
+}
+
+std::vector<std::string> search_args(std::vector<std::string> more) {
+  std::vector<std::string> args{"search",        "--space",     "ofa-mbv3",
+                                "--width-mult",  "1.2",         "--lut",
+                                lut_file(),      "--predictor", kPublished / "acc_predictor.safetensors",
+                                "--evaluations", "4000"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+}  // namespace
+
+TEST_CASE("dsn import lut: a look-up table that says what is published and what is missing") {
+  const Json document = Json::parse(dsn::read_file(lut_file()));
+  dsn::check_schema(document, "dsn.lut", lut_file());
+  CHECK(document["space"]["width_mult"] == 1.2);  // found from the shapes
+  CHECK(document["units"][0]["at"][0]["latency_origin"] == "published");
+  std::size_t missing = 0;
+  for (const auto& warning : document["warnings"]) missing += has(warning, "missing: ") ? 1 : 0;
+  CHECK(missing == 8);
+
+  const TempFolder temp;
+  const std::string platform =
+      (fs::path(DSN_SOURCE_ROOT) / "profiles/jetson-xavier-nx.platform.json").string();
+  std::vector<std::string> args{"import",
+                                "lut",
+                                kPublished / "lut_xavier_nx_gpu.json",
+                                "--platform",
+                                platform,
+                                "--out",
+                                temp / "nx.lut.json"};
+  Outcome outcome = dsn_tool(args);
+  CHECK(outcome.status == 2);
+  CHECK(has(outcome.err, "--cluster is required"));
+  args.insert(args.end(), {"--cluster", "gpu"});
+  outcome = dsn_tool(args);
+  CHECK_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(dsn::Lut::load(temp / "nx.lut.json").points().front().cluster == "gpu");
+
+  outcome = dsn_tool({"import", "lut", kLevels, "--out", temp / "x.json"});
+  CHECK(outcome.status == 2);
+  CHECK(is_one_error(outcome.err, "dsn import"));
+  CHECK_FALSE(fs::exists(temp / "x.json"));
+}
+
+TEST_CASE(
+    "dsn search --predictor: every point of the front, the levels among them, the same for any threads") {
+  const TempFolder temp;
+  Outcome outcome = dsn_tool(search_args({"--json", "--quiet", "--threads", "1", "--out", temp / "a.json"}));
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const Json document = Json::parse(outcome.out);
+  CHECK(Json::parse(dsn::read_file(temp / "a.json")) == document);
+  dsn::check_schema(document, "dsn.family", "search");
+  const dsn::Family family = dsn::Family::load(temp / "a.json");
+  CHECK(family.levels.size() == 6);
+  CHECK(family.weights_sha256.empty());
+  const Json& front = document["front"];
+  REQUIRE(front.size() > 50);
+  const dsn::SearchSpace space = dsn::SearchSpace::load("ofa-mbv3", 1.2);
+  const dsn::Lut lut = dsn::Lut::load(lut_file());
+  for (std::size_t i = 0; i < front.size(); ++i) {
+    const auto network =
+        dsn::make_network(space, space.from_json(dsn::JsonView(front[i]["config"], "front")));
+    CHECK(front[i]["macs"] == network.macs());
+    CHECK(front[i]["latency_s"].get<double>() ==
+          doctest::Approx(lut.predict_latency(network, lut.points().front())).epsilon(1e-12));
+    CHECK(front[i]["accuracy"].is_null());
+    if (i == 0) continue;
+    CHECK(front[i]["latency_s"] > front[i - 1]["latency_s"]);
+    CHECK(front[i]["predicted_accuracy"] > front[i - 1]["predicted_accuracy"]);
+  }
+  outcome = dsn_tool(search_args({"--json", "--quiet", "--threads", "2"}));
+  CHECK(Json::parse(outcome.out) == document);
+}
+
+TEST_CASE("dsn search --predictor: limits, calibration beside prediction, a table for people") {
+  Outcome outcome = dsn_tool(
+      search_args({"--max-latency", "20ms", "--levels", "3", "--measured", kLevels + "#families/nets_6"}));
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(has(outcome.out, "calibrated %"));
+  CHECK(has(outcome.out, "calibrated on 6 measured"));
+  CHECK(has(outcome.err, "resolution 128 is left out"));
+  outcome = dsn_tool(search_args({"--max-latency", "5ms"}));
+  CHECK(outcome.status == 3);
+  CHECK(has(outcome.err, "no sub-network found is within 5"));
+  CHECK(has(outcome.err, "the nearest, r"));
+  outcome = dsn_tool(search_args({"--third-objective", "energy"}));
+  CHECK(outcome.status == 2);
+  CHECK(has(outcome.err, "has no energy of unit"));
+}
+
+TEST_CASE("dsn search: flags of one way with the other are refused") {
+  for (const auto& [more, part] :
+       {std::pair<std::vector<std::string>, const char*>{{"--supernet", "x"}, "--supernet"},
+        {{"--data", "x"}, "--data"}}) {
+    const Outcome outcome = dsn_tool(search_args(more));
+    CHECK(outcome.status == 2);
+    CHECK(is_one_error(outcome.err, "dsn search"));
+    CHECK(has(outcome.err, part));
+  }
+  CHECK(dsn_tool({"search", "--space", "ofa-mbv3"}).status == 2);
+  CHECK(has(dsn_tool({"search", "--predictor", "p"}).err, "--space is required"));
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two ways of dsn search: evaluating a super-network at hand, and trusting a published predictor.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cli/session.h"
+#include "dsn/search/predicted.h"
+#include "dsn/search/search.h"
+
+namespace dsn::cli {
+
+struct SearchFlags {
+  std::string lut, point, out;
+  int threads = 1;
+  SearchOptions options;  // levels, limits and seed are both modes'
+  // With a super-network.
+  std::string supernet, data, platform, engine = "auto";
+  std::size_t calib_images = 2000, val_images = 2500, val_count = 5000;
+  bool no_measure = false, resume = false;
+  // With a predictor.
+  std::string space, predictor, third = "none";
+  std::vector<std::string> measured;
+  double width_mult = 0;  // 0: the space's own
+  PredictedSearchOptions predicted;
+};
+
+// Throws Error{unsupported} in a build without LibTorch.
+int run_evaluated_search(SearchFlags& flags, const Session& session);
+int run_predicted_search(SearchFlags& flags, const Session& session);
+
+// The LUT's point that "cpu:2" names; by default the one at which the largest sub-network at a resolution
+// that it knows is fastest. `lut_file` is for messages.
+[[nodiscard]] OperatingPoint choose_point(const std::string& text, const Lut& lut, const SearchSpace& space,
+                                          const std::string& lut_file);
+
+}  // namespace dsn::cli
