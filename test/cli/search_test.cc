@@ -141,3 +141,39 @@ TEST_CASE("dsn search: flags of one way with the other are refused") {
   CHECK(dsn_tool({"search", "--space", "ofa-mbv3"}).status == 2);
   CHECK(has(dsn_tool({"search", "--predictor", "p"}).err, "--space is required"));
 }
+
+TEST_CASE("dsn compare: the strongest baseline of a published figure, the definition, and one picture") {
+  const TempFolder temp;
+  const std::string figure = (kPublished / "sota_xavier_nx.json").string();
+  Outcome outcome =
+      dsn_tool({"compare", figure + "#gpu/dynamic_ofa", figure + "#gpu", "--export-plot", temp / "p.html"});
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(has(outcome.out,
+            "against gpu/autoslim_mnasnet, the strongest baseline: 2.42 times as fast and +5.28 points"));
+  CHECK(has(outcome.out, "definition: at each point of the baseline's Pareto front"));
+  const std::string page = dsn::read_file(temp / "p.html");
+  CHECK(has(page, "gpu/dynamic_ofa: 74.20 % at 48.9 ms"));
+  CHECK(has(page, "gpu/us_slimmable_mbv2"));
+
+  outcome = dsn_tool({"compare", figure + "#cpu/dynamic_ofa", figure + "#cpu", "--json"});
+  const Json document = Json::parse(outcome.out);
+  CHECK(document["comparisons"].size() == 6);
+  CHECK(document["strongest"] == "cpu/autoslim_mnasnet");
+
+  CHECK(has(dsn_tool({"compare", figure, figure}).err, "found 14 series, expected one"));
+  CHECK(dsn_tool({"compare", figure + "#gpu/dynamic_ofa", figure, "--export-plot", temp / "p.png"}).status ==
+        2);
+}
+
+TEST_CASE("dsn search --export-plot: front and levels in one picture, and what compare makes of the family") {
+  const TempFolder temp;
+  const Outcome outcome =
+      dsn_tool(search_args({"--quiet", "--export-plot", temp / "f.svg", "--out", temp / "f.json"}));
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const std::string svg = dsn::read_file(temp / "f.svg");
+  CHECK(has(svg, "levels, modelled"));
+  CHECK(has(svg, "front, predicted"));
+  const Outcome compared = dsn_tool({"compare", temp / "f.json", temp / "f.json#front"});
+  CHECK_MESSAGE(compared.status == 0, compared.err);
+  CHECK(has(compared.out, "1.00 times as fast"));
+}

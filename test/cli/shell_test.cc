@@ -171,7 +171,7 @@ TEST_CASE("completion in bash: commands, options, their values, files and folder
       {"dsn run --policy=static:la", "largest"},
       {"dsn run --input video:boa", "board.json"},
       {"dsn run --input=fash", "fashion-mnist"},
-      {"dsn import --out b", "bundle one"},
+      {"dsn import --out b", "board.json bundle one"},
       {"dsn import --space fm", "fmnist-mbv3 fmnist-slimmable"},
       {"dsn import o", "ofa"},
       {"dsn import ofa b", "board.json bundle one"},

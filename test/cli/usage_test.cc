@@ -19,8 +19,8 @@ TEST_CASE("dsn without a command: help on stderr, nothing on stdout, exit 2") {
   const Outcome outcome = dsn_tool({});
   CHECK(outcome.status == 2);
   CHECK(outcome.out.empty());
-  for (const char* command : {"train", "import", "eval", "profile", "search", "export", "run", "replay",
-                              "platform", "doctor", "restore"}) {
+  for (const char* command : {"train", "import", "eval", "profile", "search", "compare", "export", "run",
+                              "replay", "platform", "doctor", "restore"}) {
     CHECK_MESSAGE(has(outcome.err, command), command);
   }
 }
@@ -39,8 +39,7 @@ TEST_CASE("dsn --version: version, commit and features on stdout") {
 TEST_CASE("dsn COMMAND --help: on stdout, ends in two examples of that command") {
   std::vector<std::string> commands{"import", "profile",  "search", "export", "run",
                                     "replay", "platform", "doctor", "restore"};
-  if (has(dsn_tool({"--version"}).out, "LibTorch: yes"))
-    commands.insert(commands.end(), {"train", "eval"});
+  if (has(dsn_tool({"--version"}).out, "LibTorch: yes")) commands.insert(commands.end(), {"train", "eval"});
   for (const std::string& command : commands) {
     CAPTURE(command);
     const Outcome outcome = dsn_tool({command, "--help"});

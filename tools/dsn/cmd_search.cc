@@ -9,6 +9,7 @@
 #include "cli/search_modes.h"
 #include "commands.h"
 #include "dsn/core/error.h"
+#include "dsn/search/front_plot.h"
 
 namespace dsn::cli {
 namespace {
@@ -73,11 +74,14 @@ void add_predictor(CLI::App& app, SearchFlags& flags) {
 }
 
 int run(SearchFlags& flags, const Session& session) {
+  if (!flags.plot.empty()) check_plot_path(flags.plot);
   if (flags.predictor.empty()) {
     if (!flags.space.empty())
       throw Error(ErrorCode::bad_usage, "--space: found without --predictor",
                   "a super-network has its space with it; with --space give --predictor, too");
-    return run_evaluated_search(flags, session);
+    const int status = run_evaluated_search(flags, session);
+    if (!flags.plot.empty()) plot_search(read_json(flags.out), flags.plot);
+    return status;
   }
   if (!flags.supernet.empty() || !flags.data.empty())
     throw Error(ErrorCode::bad_usage,
@@ -147,6 +151,8 @@ Command add_search(CLI::App& root, CommonFlags& common) {
   add_path(app, "--lut", flags->lut, "Look-up table of dsn profile or dsn import lut");
   add_path(app, "-o,--out", flags->out,
            "Family (dsn.family) to write, with its .bn.safetensors and .lut.json beside it");
+  add_path(app, "--export-plot", flags->plot,
+           "Picture of front and levels to write: .svg, or .html with numbers under the pointer");
   app.add_option("--levels", flags->options.levels, "Levels to choose")
       ->check(in_range(1, 64))
       ->capture_default_str();

@@ -10,6 +10,7 @@ Command add_train(CLI::App& root, CommonFlags& common);
 Command add_import(CLI::App& root, CommonFlags& common);
 Command add_profile(CLI::App& root, CommonFlags& common);
 Command add_search(CLI::App& root, CommonFlags& common);
+Command add_compare(CLI::App& root, CommonFlags& common);
 Command add_eval(CLI::App& root, CommonFlags& common);
 Command add_export(CLI::App& root, CommonFlags& common);
 Command add_run(CLI::App& root, CommonFlags& common);

@@ -13,7 +13,7 @@
 namespace dsn::cli {
 
 struct SearchFlags {
-  std::string lut, point, out;
+  std::string lut, point, out, plot;
   int threads = 1;
   SearchOptions options;  // levels, limits and seed are both modes'
   // With a super-network.
@@ -30,6 +30,9 @@ struct SearchFlags {
 // Throws Error{unsupported} in a build without LibTorch.
 int run_evaluated_search(SearchFlags& flags, const Session& session);
 int run_predicted_search(SearchFlags& flags, const Session& session);
+
+// Front, levels and what else was evaluated of a dsn.family document, as a picture.
+void plot_search(const Json& family, const std::string& path);
 
 // The LUT's point that "cpu:2" names; by default the one at which the largest sub-network at a resolution
 // that it knows is fastest. `lut_file` is for messages.

@@ -133,6 +133,7 @@ int run_predicted_search(SearchFlags& flags, const Session& session) {
   document.update(to_family(result, space, accuracy_on).to_json());
   document.update(to_json(result, space));
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(document));
+  if (!flags.plot.empty()) plot_search(document, flags.plot);
   session.result(document, text_of(result, space, flags));
   return done_status();
 }
