@@ -177,7 +177,7 @@ TEST_CASE("completion in bash: commands, options, their values, files and folder
       {"dsn import ofa b", "board.json bundle one"},
       {"dsn replay t.json --policy dsn,sch", "dsn,schedutil"},
       {"dsn completion ", "bash zsh"},
-      {"dsn man comp", "completion"},
+      {"dsn man comp", "compare completion"},
       {"dsn fly b", ""}};
   for (const auto& [line, expected] : asked) {
     CAPTURE(line);
