@@ -5,6 +5,7 @@
 
 #include <vector>
 
+using dsn::common_drift;
 using dsn::fit_correction;
 
 TEST_CASE("fit_correction: recovers a scale and an offset") {
@@ -51,4 +52,17 @@ TEST_CASE("fit_correction: equal sums or an absurd line fall back to a scale") {
   const auto falling = fit_correction(std::vector<double>{1, 2, 3}, std::vector<double>{3, 2, 1});
   CHECK(falling.correction.scale > 0);
   CHECK(falling.correction.offset_s == 0);
+}
+
+TEST_CASE("common_drift: one factor for all is found; prediction errors and small changes are not") {
+  const std::vector<double> predicted = {0.001, 0.002, 0.004};
+  const auto slower = common_drift(predicted, std::vector<double>{0.00119, 0.0024, 0.00484});
+  REQUIRE(slower.has_value());
+  CHECK(*slower == doctest::Approx(1.2));
+  const auto faster = common_drift(predicted, std::vector<double>{0.0008, 0.0016, 0.0032});
+  REQUIRE(faster.has_value());
+  CHECK(*faster == doctest::Approx(0.8));
+  CHECK_FALSE(common_drift(predicted, std::vector<double>{0.00104, 0.00208, 0.00416}));  // within tolerance
+  CHECK_FALSE(common_drift(predicted, std::vector<double>{0.0012, 0.002, 0.0048}));      // not one factor
+  CHECK_FALSE(common_drift(std::vector<double>{0.001}, std::vector<double>{0.002}));     // one alone
 }

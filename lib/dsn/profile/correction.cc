@@ -59,4 +59,15 @@ CorrectionFit fit_correction(std::span<const double> sums, std::span<const doubl
   return fit;
 }
 
+std::optional<double> common_drift(std::span<const double> predicted, std::span<const double> measured,
+                                   double tolerance) {
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < predicted.size(); ++i) ratios.push_back(measured[i] / predicted[i]);
+  if (ratios.size() < 2) return std::nullopt;
+  const double middle = median(ratios);
+  const auto fits = [&](double ratio) { return std::abs(ratio / middle - 1) <= tolerance; };
+  if (std::abs(middle - 1) <= tolerance || !std::ranges::all_of(ratios, fits)) return std::nullopt;
+  return middle;
+}
+
 }  // namespace dsn

@@ -2,6 +2,7 @@
 // How well sums of units predict whole sub-networks, and the correction between the two.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,5 +20,11 @@ struct CorrectionFit {
 // three sub-networks and where a free one would predict nonsense for the smallest (less than half of what was
 // measured). sums: seconds, above 0, of the same length as measured.
 [[nodiscard]] CorrectionFit fit_correction(std::span<const double> sums, std::span<const double> measured);
+
+// The factor by which everything is slower (above 1) or faster than predicted: the median of measured over
+// predicted, where all are within `tolerance` of it and it is further than that from 1; nothing otherwise.
+// What is off by one factor throughout is the speed of the machine, not the prediction.
+[[nodiscard]] std::optional<double> common_drift(std::span<const double> predicted,
+                                                 std::span<const double> measured, double tolerance = 0.05);
 
 }  // namespace dsn

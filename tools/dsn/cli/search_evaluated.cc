@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "cli/evaluation_journal.h"
@@ -12,6 +13,7 @@
 #include "cli/search_modes.h"
 #include "cli/table.h"
 #include "dsn/core/file.h"
+#include "dsn/profile/correction.h"
 #include "dsn/profile/measure.h"
 #include "dsn/search/search.h"
 #include "dsn/supernet/checkpoint.h"
@@ -221,6 +223,24 @@ void warn_of_order(const Family& family, const Lut& measured, const SearchSpace&
   }
 }
 
+// A machine that shares its cores, or was warm, is not as fast now as when the table was measured.
+void warn_of_drift(const Family& family, const Lut& measured, const SearchSpace& space,
+                   const OperatingPoint& point, Job& job) {
+  std::vector<double> predicted_s, measured_s;
+  for (const Level& level : family.levels) {
+    const LutEntry* entry = measured_at(measured, space.canonical(level.config), point);
+    if (entry == nullptr) continue;
+    predicted_s.push_back(level.predicted_latency_s);
+    measured_s.push_back(entry->latency_s);
+  }
+  if (const auto drift = common_drift(predicted_s, measured_s)) {
+    job.warn(fmt::format(
+        "every level runs {:.0f} % {} than predicted: the machine is not as fast as when the look-up "
+        "table was measured; their order holds, for latencies run dsn profile again",
+        std::abs(*drift - 1) * 100, *drift > 1 ? "slower" : "faster"));
+  }
+}
+
 Json settings_of(const SearchFlags& flags, const OperatingPoint& point) {
   const SearchOptions& o = flags.options;
   Json settings = {{"data", flags.data},
@@ -296,6 +316,7 @@ int run_evaluated_search(SearchFlags& flags, const Session& session) {
     for (const auto& doubt : doubts) session.job.warn(doubt);
     measured = measure_levels(flags, checkpoint, *platform, lut, point, family.levels, session.job);
     warn_of_order(family, *measured, space, point, session.job);
+    warn_of_drift(family, *measured, space, point, session.job);
     Json document = doubtful_envelope("dsn.lut", flags.options.seed, doubts);
     document.update(measured->to_json());
     write_file_atomic(lut_path, dump_json(document));
