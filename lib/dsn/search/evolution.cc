@@ -24,8 +24,8 @@ constexpr std::size_t kRefineBatch = 512;  // rows; enough work for every thread
 
 class Evolution {
  public:
-  Evolution(const GeneSpace& genes, std::span<const Objective> objectives, const EvolutionOptions& options,
-            std::uint64_t seed, int threads)
+  Evolution(const GeneSpace& genes, std::span<const SearchObjective> objectives,
+            const EvolutionOptions& options, std::uint64_t seed, int threads)
       : genes_(genes),
         objectives_(objectives),
         options_(options),
@@ -226,7 +226,7 @@ class Evolution {
   }
 
   const GeneSpace& genes_;
-  std::span<const Objective> objectives_;
+  std::span<const SearchObjective> objectives_;
   const EvolutionOptions& options_;
   RowBatch batch_;
   Rng rng_;
@@ -238,7 +238,8 @@ class Evolution {
   std::unordered_set<std::size_t> refined_;
 };
 
-void check_options(std::span<const Objective> objectives, const EvolutionOptions& options, int threads) {
+void check_options(std::span<const SearchObjective> objectives, const EvolutionOptions& options,
+                   int threads) {
   if (options.population < 2 || options.evaluations < options.population) {
     throw Error(ErrorCode::bad_usage,
                 fmt::format("evolution: found population {} and {} evaluations, expected at least 2 and "
@@ -265,7 +266,7 @@ bool ConfigLess::operator()(const SubnetConfig& a, const SubnetConfig& b) const 
   return std::tie(a.r, a.d, a.e, a.k, a.w, a.s) < std::tie(b.r, b.d, b.e, b.k, b.w, b.s);
 }
 
-RowEvolution evolve_rows(const GeneSpace& genes, std::span<const Objective> objectives,
+RowEvolution evolve_rows(const GeneSpace& genes, std::span<const SearchObjective> objectives,
                          std::span<const SubnetConfig> seeds, const EvolutionOptions& options,
                          std::uint64_t seed, int threads, Job& job) {
   check_options(objectives, options, threads);
@@ -295,8 +296,8 @@ std::vector<Candidate> evolve(const SearchSpace& space, const LatencyFn& latency
   const GeneSpace genes(space);
   const auto latencies = per_config(genes, latency);
   const auto accuracies = predictor.rows(genes);
-  const std::array objectives{Objective{latencies.get(), false, options.max_latency_s},
-                              Objective{accuracies.get(), true, -kInfinity}};
+  const std::array objectives{SearchObjective{latencies.get(), false, options.max_latency_s},
+                              SearchObjective{accuracies.get(), true, -kInfinity}};
   std::vector<Candidate> front;
   for (const FrontRow& row : evolve_rows(genes, objectives, seeds, options, seed, 1, job).front)
     front.push_back({genes.config(row.genes.data()), row.values[0], row.values[1]});

@@ -40,7 +40,7 @@ struct EvolutionOptions {
 };
 
 // What an evolution makes small or large, and the worst that is acceptable of it.
-struct Objective {
+struct SearchObjective {
   const RowFunction* of = nullptr;
   bool maximise = false;
   double limit = std::numeric_limits<double>::infinity();  // of what is maximised: minus infinity for none
@@ -66,7 +66,7 @@ struct RowEvolution {
 // batches on `threads` threads, where objectives must be thread-safe with more than one; the result is the
 // same for any number of them. options.max_latency_s is not looked at. Throws Error{bad_usage} for options
 // out of range or other than two or three objectives, and what objectives throw.
-[[nodiscard]] RowEvolution evolve_rows(const GeneSpace& genes, std::span<const Objective> objectives,
+[[nodiscard]] RowEvolution evolve_rows(const GeneSpace& genes, std::span<const SearchObjective> objectives,
                                        std::span<const SubnetConfig> seeds, const EvolutionOptions& options,
                                        std::uint64_t seed, int threads, Job& job);
 

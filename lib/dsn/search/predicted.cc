@@ -88,7 +88,7 @@ class Search {
     const GeneSpace genes(space_, result_.resolutions);
     const Costs costs(genes, lut_, point, with_energy());
     const auto accuracy = predictor_.rows(genes);
-    std::vector<Objective> objectives{
+    std::vector<SearchObjective> objectives{
         {costs.latency.get(), false, options_.max_latency_s.value_or(kInfinity)},
         {accuracy.get(), true, -kInfinity}};
     if (const RowFunction* third = costs.third(options_.third))

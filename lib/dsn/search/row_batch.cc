@@ -13,7 +13,7 @@ constexpr std::size_t kChunk = 64;  // rows
 
 }  // namespace
 
-RowBatch::RowBatch(const GeneSpace& genes, std::span<const Objective> objectives, int threads)
+RowBatch::RowBatch(const GeneSpace& genes, std::span<const SearchObjective> objectives, int threads)
     : genes_(genes), objectives_(objectives) {
   pool_.use(threads);
 }

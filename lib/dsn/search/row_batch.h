@@ -12,7 +12,7 @@ namespace dsn {
 // thread-bound. Refers to what it is made of.
 class RowBatch {
  public:
-  RowBatch(const GeneSpace& genes, std::span<const Objective> objectives, int threads);
+  RowBatch(const GeneSpace& genes, std::span<const SearchObjective> objectives, int threads);
 
   // costs[i * objectives + o] of `count` rows; what is maximised is negated. A row's numbers do not depend on
   // its place or on the number of threads. Throws what objectives throw.
@@ -20,7 +20,7 @@ class RowBatch {
 
  private:
   const GeneSpace& genes_;
-  std::span<const Objective> objectives_;
+  std::span<const SearchObjective> objectives_;
   elastic::TaskPool pool_;
 };
 
