@@ -10,13 +10,13 @@
 #include "synthetic.h"
 
 using dsn::Comparison;
-using dsn::Series;
+using dsn::PointSeries;
 using dsn::fakes::code_of;
 
 namespace {
 
-Series series(const std::string& name, std::vector<std::pair<double, double>> points) {
-  Series made;
+PointSeries series(const std::string& name, std::vector<std::pair<double, double>> points) {
+  PointSeries made;
   made.name = name;
   for (const auto& [latency, accuracy] : points) made.points.push_back({accuracy, latency, {}});
   return made;
@@ -33,8 +33,9 @@ Comparison published(const std::string& device, const std::string& baseline) {
 }  // namespace
 
 TEST_CASE("compare_series: at the baseline's points, straight between ours, nothing beyond our ends") {
-  const Series ours = series("ours", {{1, 0.5}, {2, 0.7}, {3, 0.6}, {4, 0.8}});  // the third is on no front
-  const Series base = series("base", {{0.5, 0.3}, {3, 0.6}, {6, 0.75}, {9, 0.9}});
+  const PointSeries ours =
+      series("ours", {{1, 0.5}, {2, 0.7}, {3, 0.6}, {4, 0.8}});  // the third is on no front
+  const PointSeries base = series("base", {{0.5, 0.3}, {3, 0.6}, {6, 0.75}, {9, 0.9}});
   const Comparison c = dsn::compare_series(ours, base);
   REQUIRE(c.points.size() == 4);
   CHECK(c.points[0].speed_up() == doctest::Approx(0.5));  // our fastest is more accurate, and slower
@@ -49,7 +50,7 @@ TEST_CASE("compare_series: at the baseline's points, straight between ours, noth
   CHECK_FALSE(c.top_speed_up.has_value());
   CHECK(c.top_gain == doctest::Approx(0.15));  // at 3: the last within our latencies
   CHECK(dsn::strongest({dsn::compare_series(ours, series("a", {{1, 0.8}})), c}) == 1);
-  Series timeless = ours;
+  PointSeries timeless = ours;
   for (auto& point : timeless.points) point.latency_s.reset();
   CHECK(code_of([&] { (void)dsn::compare_series(timeless, base); }, "ours") == dsn::ErrorCode::bad_input);
 }

@@ -213,7 +213,7 @@ TEST_CASE("search_predicted: as good as the public single-objective finder on th
 
 TEST_CASE("the published predictor is far too high on the published levels, and calibration mends that") {
   std::vector<double> predicted, measured;
-  for (const dsn::Series& series : dsn::load_series((kPublished / "levels.json").string())) {
+  for (const dsn::PointSeries& series : dsn::load_series((kPublished / "levels.json").string())) {
     for (const auto& point : series.points) {
       predicted.push_back(
           published().predictor.predict(published().space.from_json(dsn::JsonView(point.config, "levels"))));

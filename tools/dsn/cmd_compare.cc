@@ -21,26 +21,26 @@ struct Flags {
 };
 
 // A family's chosen levels stand for it; a file of several other series needs a name.
-Series one_series(const std::string& file) {
-  std::vector<Series> all = load_series(file);
+PointSeries one_series(const std::string& file) {
+  std::vector<PointSeries> all = load_series(file);
   const auto levels =
-      std::find_if(all.begin(), all.end(), [](const Series& s) { return s.name == "levels"; });
+      std::find_if(all.begin(), all.end(), [](const PointSeries& s) { return s.name == "levels"; });
   if (levels != all.end()) return std::move(*levels);
   if (all.size() == 1) return std::move(all.front());
   std::string names;
-  for (const Series& series : all) names += (names.empty() ? "" : ", ") + series.name;
+  for (const PointSeries& series : all) names += (names.empty() ? "" : ", ") + series.name;
   throw Error(ErrorCode::bad_usage, fmt::format("{}: found {} series, expected one", file, all.size()),
               fmt::format("name one: FILE#NAME of {}", names));
 }
 
 // Of several series all but ours are baselines.
-std::vector<Series> baselines(const Flags& flags, const Series& ours) {
-  std::vector<Series> all = load_series(flags.baseline);
+std::vector<PointSeries> baselines(const Flags& flags, const PointSeries& ours) {
+  std::vector<PointSeries> all = load_series(flags.baseline);
   const bool same_file =
       flags.ours.substr(0, flags.ours.rfind('#')) == flags.baseline.substr(0, flags.baseline.rfind('#'));
-  if (same_file) std::erase_if(all, [&](const Series& series) { return series.name == ours.name; });
+  if (same_file) std::erase_if(all, [&](const PointSeries& series) { return series.name == ours.name; });
   const auto levels =
-      std::find_if(all.begin(), all.end(), [](const Series& s) { return s.name == "levels"; });
+      std::find_if(all.begin(), all.end(), [](const PointSeries& s) { return s.name == "levels"; });
   if (levels != all.end()) return {std::move(*levels)};
   if (all.empty())
     throw Error(ErrorCode::bad_usage,
@@ -74,10 +74,10 @@ std::string table_of(const std::vector<Comparison>& comparisons, std::size_t top
   return table.str();
 }
 
-Plot plot_of(const Series& ours, const std::vector<Series>& others) {
+Plot plot_of(const PointSeries& ours, const std::vector<PointSeries>& others) {
   Plot plot;
   plot.title = fmt::format("{} and {}", ours.name, others.size() == 1 ? others.front().name : "others");
-  const auto add = [&](const Series& series, bool large) {
+  const auto add = [&](const PointSeries& series, bool large) {
     PlotSeries& drawn = plot.series.emplace_back();
     drawn.name = series.name;
     drawn.line = true;
@@ -90,17 +90,17 @@ Plot plot_of(const Series& ours, const std::vector<Series>& others) {
               [](const PlotPoint& a, const PlotPoint& b) { return a.latency_s < b.latency_s; });
   };
   add(ours, true);
-  for (const Series& series : others) add(series, false);
+  for (const PointSeries& series : others) add(series, false);
   return plot;
 }
 
 int run(const Flags& flags, const Session& session) {
   if (!flags.plot.empty()) check_plot_path(flags.plot);
   if (!flags.out.empty()) check_writable(flags.out);
-  const Series ours = one_series(flags.ours);
-  const std::vector<Series> others = baselines(flags, ours);
+  const PointSeries ours = one_series(flags.ours);
+  const std::vector<PointSeries> others = baselines(flags, ours);
   std::vector<Comparison> comparisons;
-  for (const Series& series : others) comparisons.push_back(compare_series(ours, series));
+  for (const PointSeries& series : others) comparisons.push_back(compare_series(ours, series));
   const std::size_t top = strongest(comparisons);
   Json rows = Json::array();
   for (const Comparison& comparison : comparisons) rows.push_back(to_json(comparison));

@@ -13,7 +13,7 @@
 namespace dsn {
 namespace {
 
-std::vector<SeriesPoint> front_of(const Series& series) {
+std::vector<SeriesPoint> front_of(const PointSeries& series) {
   std::vector<SeriesPoint> timed, front;
   std::vector<ParetoPoint> points;
   for (const SeriesPoint& point : series.points) {
@@ -74,7 +74,7 @@ std::string comparison_definition() {
          "accurate point within the latencies of our front.";
 }
 
-Comparison compare_series(const Series& ours, const Series& baseline) {
+Comparison compare_series(const PointSeries& ours, const PointSeries& baseline) {
   const std::vector<SeriesPoint> front = front_of(ours);
   Comparison result;
   result.baseline = baseline.name;

@@ -37,7 +37,7 @@ struct Comparison {
 [[nodiscard]] std::string comparison_definition();
 
 // Throws Error{bad_input} naming a series of which no point has a latency.
-[[nodiscard]] Comparison compare_series(const Series& ours, const Series& baseline);
+[[nodiscard]] Comparison compare_series(const PointSeries& ours, const PointSeries& baseline);
 
 // Index of the strongest baseline: the one with the most accurate point, of equal ones the faster there.
 // Precondition: not empty, each compared.

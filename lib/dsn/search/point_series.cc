@@ -38,9 +38,9 @@ bool is_series(const Json& json) {
          });
 }
 
-void collect(const JsonView& json, const std::string& name, std::vector<Series>& found) {
+void collect(const JsonView& json, const std::string& name, std::vector<PointSeries>& found) {
   if (is_series(json.json())) {
-    Series& series = found.emplace_back();
+    PointSeries& series = found.emplace_back();
     series.name = name;
     series.accuracy_is = series.latency_is = "as published";
     for (std::size_t i = 0; i < json.size(); ++i) series.points.push_back(point_of(json[i]));
@@ -50,10 +50,10 @@ void collect(const JsonView& json, const std::string& name, std::vector<Series>&
   }
 }
 
-std::vector<Series> of_family(const Json& document, const std::string& file) {
+std::vector<PointSeries> of_family(const Json& document, const std::string& file) {
   const Family family = Family::parse(document, file);
   const SearchSpace space = SearchSpace::parse(family.space_document, file);
-  std::vector<Series> found(1);
+  std::vector<PointSeries> found(1);
   found[0].name = "levels";
   found[0].accuracy_is = to_string(family.levels.front().accuracy_origin);
   found[0].latency_is = "predicted";
@@ -65,7 +65,7 @@ std::vector<Series> of_family(const Json& document, const std::string& file) {
   }
   const JsonView json(document, file);
   if (!json.has("front")) return found;
-  Series front;
+  PointSeries front;
   front.name = "front";
   front.latency_is = "predicted";
   const JsonView rows = json["front"];
@@ -89,12 +89,12 @@ std::vector<Series> of_family(const Json& document, const std::string& file) {
 
 }  // namespace
 
-std::vector<Series> read_series(const Json& document, const std::string& file) {
+std::vector<PointSeries> read_series(const Json& document, const std::string& file) {
   if (document.is_object() && document.value("schema", Json()) == "dsn.family") {
     check_schema(document, "dsn.family", file);
     return of_family(document, file);
   }
-  std::vector<Series> found;
+  std::vector<PointSeries> found;
   collect(JsonView(document, file), "", found);
   if (found.empty()) {
     throw Error(
@@ -105,15 +105,15 @@ std::vector<Series> read_series(const Json& document, const std::string& file) {
   return found;
 }
 
-std::vector<Series> load_series(const std::string& file_and_name) {
+std::vector<PointSeries> load_series(const std::string& file_and_name) {
   const auto hash = file_and_name.rfind('#');
   const std::string file = file_and_name.substr(0, hash);
-  std::vector<Series> all = read_series(read_json(file), file);
+  std::vector<PointSeries> all = read_series(read_json(file), file);
   if (hash == std::string::npos) return all;
   const std::string name = file_and_name.substr(hash + 1);
-  std::vector<Series> chosen;
+  std::vector<PointSeries> chosen;
   std::vector<std::string> names;
-  for (Series& series : all) {
+  for (PointSeries& series : all) {
     names.push_back(series.name);
     if (series.name == name || series.name.starts_with(name + "/")) chosen.push_back(std::move(series));
   }

@@ -17,7 +17,7 @@ struct SeriesPoint {
   Json config;                      // null when the file has none
 };
 
-struct Series {
+struct PointSeries {
   std::string name;  // "levels", "front", "gpu/dynamic_ofa"
   std::vector<SeriesPoint> points;
   std::string accuracy_is,
@@ -28,10 +28,10 @@ struct Series {
 // file: each array, however deep, of objects with "top1" (percent) or "accuracy" (fraction) and maybe
 // "latency_ms" or "latency_s" and "config" is a series, named by the keys that lead to it. Throws
 // Error{bad_input} naming file and path, and when there is no series.
-[[nodiscard]] std::vector<Series> read_series(const Json& document, const std::string& file);
+[[nodiscard]] std::vector<PointSeries> read_series(const Json& document, const std::string& file);
 
 // Those of FILE, or of FILE#NAME that one, or all whose names begin with NAME and a slash. Throws as
 // read_series(), and Error{not_found} naming those there are.
-[[nodiscard]] std::vector<Series> load_series(const std::string& file_and_name);
+[[nodiscard]] std::vector<PointSeries> load_series(const std::string& file_and_name);
 
 }  // namespace dsn

@@ -19,7 +19,7 @@ void plot_search(const Json& family, const std::string& path) {
         {row["latency_s"].get<double>(), row["accuracy"].get<double>(), described(row["config"])});
   }
   // Levels last: they lie on top.
-  std::vector<Series> all = read_series(family, path);
+  std::vector<PointSeries> all = read_series(family, path);
   for (auto series = all.rbegin(); series != all.rend(); ++series) {
     const bool levels = series->name == "levels";
     PlotSeries& drawn = plot.series.emplace_back();

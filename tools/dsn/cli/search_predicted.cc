@@ -24,7 +24,7 @@ Calibration calibrate(const std::vector<std::string>& files, const SearchSpace& 
                       const OfaPredictor& predictor) {
   std::vector<double> predicted, measured;
   for (const std::string& file : files) {
-    for (const Series& series : load_series(file)) {
+    for (const PointSeries& series : load_series(file)) {
       for (const SeriesPoint& point : series.points) {
         if (point.config.is_null()) continue;
         predicted.push_back(predictor.predict(space.from_json(JsonView(point.config, file))));
