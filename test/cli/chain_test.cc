@@ -8,16 +8,7 @@
 #include "chain.h"
 #include "dsn/core/json.h"
 
-using dsn::test::Args;
-using dsn::test::Chain;
-using dsn::test::chain;
-using dsn::test::dsn_tool;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::lines_of;
-using dsn::test::operator+;
-using dsn::test::Outcome;
-using dsn::test::ProcessOptions;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 

@@ -11,11 +11,7 @@
 #include "fakes/temp_folder.h"
 #include "process.h"
 
-using dsn::test::dsn_tool;
-using dsn::test::FakeSysfs;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::Outcome;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 
 namespace {

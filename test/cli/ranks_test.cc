@@ -19,10 +19,7 @@
 #include "small_images.h"
 
 using dsn::fakes::TempFolder;
-using dsn::test::dsn_tool;
-using dsn::test::has;
-using dsn::test::Outcome;
-using dsn::test::ProcessOptions;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 

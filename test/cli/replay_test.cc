@@ -10,11 +10,7 @@
 #include "process.h"
 
 using dsn::fakes::TempFolder;
-using dsn::test::dsn_tool;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::lines_of;
-using dsn::test::Outcome;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 

@@ -12,11 +12,7 @@
 #include "fakes/temp_folder.h"
 #include "process.h"
 
-using dsn::test::dsn_tool;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::lines_of;
-using dsn::test::Outcome;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 namespace fs = std::filesystem;
 
 namespace {

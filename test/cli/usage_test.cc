@@ -8,11 +8,7 @@
 #include "fakes/temp_folder.h"
 #include "process.h"
 
-using dsn::test::dsn_tool;
-using dsn::test::has;
-using dsn::test::is_one_error;
-using dsn::test::lines_of;
-using dsn::test::Outcome;
+using namespace dsn::test;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 
 TEST_CASE("dsn without a command: help on stderr, nothing on stdout, exit 2") {

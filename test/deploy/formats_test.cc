@@ -12,6 +12,7 @@
 #include "dsn/deploy/verification.h"
 #include "fakes/drawn_weights.h"
 #include "fakes/error_of.h"
+#include "fakes/export_labels.h"
 #include "fakes/temp_folder.h"
 #include "fakes/tiny_space.h"
 
@@ -19,18 +20,8 @@ namespace dsn {
 namespace {
 
 using fakes::error_of;
+using fakes::labels_of;
 using fakes::TempFolder;
-
-ExportLabels labels_of(const SearchSpace& space, const SubnetConfig& config) {
-  return {"a level",
-          space.to_json(config),
-          space.sha256(),
-          std::string(64, 'a'),
-          Preprocessing::for_dataset("fashion-mnist"),
-          {"one", "two"},
-          make_network(space, config).macs(),
-          make_network(space, config).params()};
-}
 
 bool can_write_onnx() {
   try {

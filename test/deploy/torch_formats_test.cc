@@ -11,12 +11,14 @@
 #include "dsn/engine/torch_executor.h"
 #include "dsn/supernet/supernet.h"
 #include "fakes/drawn_weights.h"
+#include "fakes/export_labels.h"
 #include "fakes/temp_folder.h"
 #include "fakes/tiny_space.h"
 
 namespace dsn {
 namespace {
 
+using fakes::labels_of;
 using fakes::TempFolder;
 
 std::vector<float> forward(Supernet& net, const LevelSpec& level, const std::vector<float>& images, int n) {
@@ -27,17 +29,6 @@ std::vector<float> forward(Supernet& net, const LevelSpec& level, const std::vec
   const torch::Tensor y =
       net.forward(x, level.config, BnMode::stored, bn.empty() ? nullptr : &bn).contiguous();
   return {y.data_ptr<float>(), y.data_ptr<float>() + y.numel()};
-}
-
-ExportLabels labels_of(const SearchSpace& space, const SubnetConfig& config) {
-  return {"a level",
-          space.to_json(config),
-          space.sha256(),
-          std::string(64, 'a'),
-          Preprocessing::for_dataset("fashion-mnist"),
-          {},
-          1,
-          1};
 }
 
 }  // namespace
