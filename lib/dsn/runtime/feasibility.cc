@@ -56,6 +56,8 @@ void check_goal(const Goal& goal) {
   require(goal.min_accuracy >= 0 && goal.min_accuracy <= 1, "accuracy floor", goal.min_accuracy, "0 to 1");
   require(std::isfinite(goal.period_s) && goal.period_s >= 0, "period in seconds", goal.period_s,
           "0 or more");
+  require(std::isfinite(goal.energy_budget_j) && goal.energy_budget_j >= 0, "energy budget in joules",
+          goal.energy_budget_j, "0 or more");
 }
 
 Nearest nearest_level(const CostTable& costs, const Goal& goal) noexcept {

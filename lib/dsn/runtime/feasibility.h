@@ -12,7 +12,9 @@ struct Goal {
   double min_accuracy = 0;
   double period_s =
       0;  // between arrivals, an inference must also fit into it; 0: unknown, or one after another
-  double probability = 0.99;  // share of inferences that shall meet the target
+  double probability = 0.99;   // share of inferences that shall meet the target
+  double energy_budget_j = 0;  // of one inference, above idle; 0: none
+  int priority = 0;            // AppView's
 };
 
 // Throws Error{bad_usage} naming the value that makes no sense.

@@ -7,8 +7,10 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dsn/platform/platform.h"
@@ -96,6 +98,12 @@ class CostTable {
   bool energy_known_ = false;
 };
 
+// What an application can be asked to keep, and the order in which it is kept when not all of it can be: the
+// last gives way first.
+enum class Criterion { latency, accuracy, energy };
+using Precedence = std::array<Criterion, 3>;
+inline constexpr Precedence kDefaultPrecedence = {Criterion::latency, Criterion::accuracy, Criterion::energy};
+
 // Monitors: the state a decision is made on.
 struct AppView {
   const CostTable* costs = nullptr;
@@ -106,6 +114,8 @@ struct AppView {
   double waited_s = 0;        // how long the inference about to start has waited since its scheduled arrival
   int level = 0, placement = 0;  // present choice
   bool active = true;            // has arrivals
+  double energy_budget_j = 0;    // of one inference, above idle; 0: none
+  int priority = 0;  // where not all can be satisfied, all goals of the higher one before any of the lower
 };
 
 struct ClusterView {
@@ -117,12 +127,19 @@ struct ClusterView {
   // Cores that work which is not ours would keep busy, lately: what it got, or all cores when none was ever
   // idle (what it would take is then not known). Below 0 when unknown.
   double others_load = -1;
+  std::optional<double> temp_c;      // nothing: no sensor, or it has failed
+  std::optional<double> max_temp_c;  // cap; kept by lowering OPPs, so only where frequencies can be set
 };
 
 struct SystemView {
   double now_s = 0;
   std::span<const AppView> apps;
   std::span<const ClusterView> clusters;
+  // Cap on the whole machine's power, kept before any goal; 0: none. Needs the platform's powers.
+  double power_cap_w = 0;
+  double base_power_w = 0;        // the platform's: what no cluster accounts for
+  std::optional<double> power_w;  // the whole machine's, lately measured; nothing: no sensor
+  Precedence precedence = kDefaultPrecedence;
 };
 
 // Knobs: what a decision sets.
@@ -134,6 +151,9 @@ struct Decision {
   std::array<AppChoice, kMaxApps> apps{};
   std::array<int, kMaxClusters> opp{};  // index, or kLeaveToGovernor
   bool feasible = true;  // false: no choice meets every target; this is the declared degradation
+  // The kernel governor under which clusters that are left to one shall run, where they have it; empty: the
+  // one that was found. Points into the policy.
+  std::string_view governor{};
 };
 
 // An inference that has ended, or an arrival that never ran.
@@ -164,5 +184,8 @@ class Policy {
 // Error{bad_usage} listing what there is.
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& spec);
 [[nodiscard]] std::vector<std::string> policy_names();
+
+// From "latency,accuracy,energy": each once, what is kept longest first. Throws Error{bad_usage}.
+[[nodiscard]] Precedence parse_precedence(const std::string& text);
 
 }  // namespace dsn
