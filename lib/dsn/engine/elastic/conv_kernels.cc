@@ -25,7 +25,7 @@ struct Width {
   static constexpr int kFull = kPanels * kVecs + (kHalf && !kHalfVector ? kVecs / 2 : 0);
   static constexpr int kAll = kFull + (kHalfVector ? 1 : 0);
   // Pixels per tile: sums, weights and a broadcast input fit the registers.
-  static constexpr int kPixels = kManyRegisters ? (kAll <= 2   ? 10
+  static constexpr int kPixels = kManyRegisters ? (kAll <= 2   ? 14
                                                    : kAll <= 4 ? 6
                                                                : 4)
                                                 : (kAll <= 2   ? 6
@@ -124,7 +124,8 @@ HWY_INLINE TileFn tile_of(int pixels) {
 template <int kPanels, bool kHalf>
 TileFn tile_for(int pixels) {
   constexpr int kMost = Width<kPanels, kHalf>::kPixels;
-  if constexpr (kMost == 10) return tile_of<kPanels, kHalf, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10>(pixels);
+  if constexpr (kMost == 14)
+    return tile_of<kPanels, kHalf, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>(pixels);
   if constexpr (kMost == 6) return tile_of<kPanels, kHalf, 1, 2, 3, 4, 5, 6>(pixels);
   if constexpr (kMost == 4) return tile_of<kPanels, kHalf, 1, 2, 3, 4>(pixels);
   if constexpr (kMost == 3) return tile_of<kPanels, kHalf, 1, 2, 3>(pixels);
