@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 // From the bottom up: a module uses only those before it.
 const std::vector<std::string> kModules{"core",    "space",  "data",    "supernet", "engine", "platform",
-                                        "profile", "search", "runtime", "replay",   "deploy"};
+                                        "profile", "search", "runtime", "control",  "replay", "deploy"};
 const fs::path kLib = fs::path(DSN_SOURCE_ROOT) / "lib/dsn";
 
 std::ptrdiff_t rank(const std::string& module) {

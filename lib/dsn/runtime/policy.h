@@ -154,6 +154,7 @@ struct Decision {
   // The kernel governor under which clusters that are left to one shall run, where they have it; empty: the
   // one that was found. Points into the policy.
   std::string_view governor{};
+  bool made = true;  // false: the policy gave none in time, and this is what its watchdog set
 };
 
 // An inference that has ended, or an arrival that never ran.

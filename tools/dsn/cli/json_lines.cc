@@ -19,8 +19,10 @@ std::string reason_text(int reason) {
 
 }  // namespace
 
-JsonLines::JsonLines(const fs::path& path)
-    : path_(path), descriptor_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+JsonLines::JsonLines(const fs::path& path, Framing framing)
+    : path_(path),
+      framing_(framing),
+      descriptor_(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
   if (descriptor_ >= 0) return;
   const int reason = errno;
   const bool denied = reason == EACCES || reason == EROFS || reason == EPERM;
@@ -32,19 +34,26 @@ JsonLines::~JsonLines() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+bool JsonLines::put(const std::string& text) noexcept {
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t written = write(descriptor_, text.data() + done, text.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      fail(errno);
+      return false;
+    }
+    done += static_cast<std::size_t>(written);
+  }
+  whole_bytes_ += static_cast<std::int64_t>(text.size());
+  return true;
+}
+
 void JsonLines::add(const Json& line) noexcept {
   if (failure_ != 0 || descriptor_ < 0) return;
   try {
-    std::string text = line.dump();
-    text += '\n';
-    for (std::size_t done = 0; done < text.size();) {
-      const ssize_t written = write(descriptor_, text.data() + done, text.size() - done);
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return fail(errno);
-      done += static_cast<std::size_t>(written);
-    }
-    whole_bytes_ += static_cast<std::int64_t>(text.size());
-    ++lines_;
+    const std::string text = line.dump();
+    const bool first = lines_ == 0;
+    if (put(framing_ == Framing::lines ? text + '\n' : (first ? "[\n" : ",\n") + text)) ++lines_;
   } catch (const std::exception&) {
     fail(ENOMEM);
   }
@@ -55,9 +64,14 @@ void JsonLines::fail(int reason) noexcept {
   // Fails for a pipe or a device, which keep nothing.
   const int ignored = ftruncate(descriptor_, whole_bytes_);
   static_cast<void>(ignored);
+  lseek(descriptor_, whole_bytes_, SEEK_SET);
 }
 
 void JsonLines::close() {
+  // A full disk may still have room for the end of what was written.
+  const int failed = failure_;
+  if (framing_ == Framing::array && descriptor_ >= 0) (void)put(lines_ == 0 ? "[\n]\n" : "\n]\n");
+  if (failed != 0) failure_ = failed;
   if (descriptor_ >= 0 && ::close(descriptor_) != 0 && failure_ == 0) failure_ = errno;
   descriptor_ = -1;
   if (failure_ == 0) return;

@@ -2,6 +2,7 @@
 #include "cli/table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -50,7 +51,7 @@ void Table::row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::str() const {
+std::vector<std::string> Table::lines() const {
   std::vector<std::size_t> width(columns_.size());
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     width[c] = display_width(columns_[c].heading);
@@ -67,14 +68,21 @@ std::string Table::str() const {
     text.erase(text.find_last_not_of(' ') + 1);
     return text;
   };
-  std::string text = paint(Stream::out, Paint::bold,
-                           line([&](std::size_t c) -> const std::string& { return columns_[c].heading; }));
-  text += '\n';
-  for (const auto& row : rows_) {
-    text += line([&](std::size_t c) -> const std::string& { return row[c]; });
-    text += '\n';
-  }
-  return text;
+  std::vector<std::string> made{
+      line([&](std::size_t c) -> const std::string& { return columns_[c].heading; })};
+  for (const auto& row : rows_)
+    made.push_back(line([&](std::size_t c) -> const std::string& { return row[c]; }));
+  return made;
+}
+
+std::string Table::str() const {
+  std::vector<std::string> all = lines();
+  all.front() = paint(Stream::out, Paint::bold, all.front());
+  return fmt::format("{}\n", fmt::join(all, "\n"));
+}
+
+std::string Table::plain() const {
+  return fmt::format("{}\n", fmt::join(lines(), "\n"));
 }
 
 }  // namespace dsn::cli

@@ -28,8 +28,11 @@ class Table {
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
   // With a final newline; headings are bold on a terminal.
   [[nodiscard]] std::string str() const;
+  // The same without anything but text.
+  [[nodiscard]] std::string plain() const;
 
  private:
+  [[nodiscard]] std::vector<std::string> lines() const;  // the heading first
   struct Column {
     std::string heading;
     Align align;

@@ -38,6 +38,12 @@ int terminal_width(Stream stream) noexcept {
   return 80;
 }
 
+int terminal_height(Stream stream) noexcept {
+  winsize size{};
+  if (ioctl(descriptor(stream), TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return 24;
+}
+
 std::string paint(Stream stream, Paint how, std::string_view text) {
   if (!colour_wanted(stream)) return std::string(text);
   const char* code = "0";

@@ -13,6 +13,8 @@ enum class Stream { out, err };
 [[nodiscard]] bool is_terminal(Stream stream) noexcept;
 // Columns of the terminal on `stream`; 80 when unknown.
 [[nodiscard]] int terminal_width(Stream stream) noexcept;
+// Lines of it; 24 when unknown.
+[[nodiscard]] int terminal_height(Stream stream) noexcept;
 
 enum class Paint { bold, dim, red, green, yellow };
 // `text` painted for `stream`, or as it is where colour is not wanted.
