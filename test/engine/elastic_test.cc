@@ -4,7 +4,12 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
 #include "dsn/core/error.h"
+#include "dsn/core/file.h"
 #include "dsn/core/json.h"
 #include "dsn/engine/elastic/kernels.h"
 #include "dsn/engine/elastic/weights.h"
@@ -48,6 +53,26 @@ std::vector<LevelSpec> random_levels(const SearchSpace& space, int count) {
     levels.push_back({config, bn});
   }
   return levels;
+}
+
+// Of the mapping of a file with that name, the part that this process has in memory.
+double resident_part(const std::string& name) {
+  std::ifstream maps("/proc/self/smaps");
+  double size = 0, resident = 0;
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream words(line);
+    std::string key;
+    double value = 0;
+    words >> key;
+    if (!key.ends_with(':')) {
+      here = line.ends_with("/" + name);
+    } else if (here && words >> value) {
+      if (key == "Size:") size += value;
+      if (key == "Rss:") resident += value;
+    }
+  }
+  return size > 0 ? resident / size : -1;
 }
 
 }  // namespace
@@ -201,6 +226,35 @@ TEST_CASE("Weights::shared: one packed copy for all who hold the same file, as l
   const std::weak_ptr<const elastic::Weights> gone = first;
   first.reset();
   CHECK(gone.expired());
+}
+
+TEST_CASE(
+    "Weights: the pages of a file that was packed are given back, and read as before; copies of unaligned "
+    "tensors are kept") {
+  const Made made(SearchSpace::load("ofa-mbv3"));
+  std::string bytes = read_file(made.folder / "w.safetensors");
+  write_file_atomic(made.folder / "aligned.safetensors", bytes);
+  // A space more in the header: no tensor is where its type wants it.
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  bytes.insert(sizeof header + header, 1, ' ');
+  ++header;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  write_file_atomic(made.folder / "unaligned.safetensors", bytes);
+  for (const std::string name : {"aligned.safetensors", "unaligned.safetensors"}) {
+    CAPTURE(name);
+    const TensorFile file = TensorFile::open(made.folder / name);
+    const auto content = [&] {
+      std::map<std::string, std::string> hashes;
+      for (const auto& [key, view] : file.tensors()) hashes[key] = sha256_hex(view.bytes);
+      return hashes;
+    };
+    const auto before = content();
+    CHECK(resident_part(name) > 0.9);
+    const elastic::Weights weights(made.space, file);
+    if (name == "aligned.safetensors") CHECK(resident_part(name) < 0.1);
+    CHECK(content() == before);
+  }
 }
 
 TEST_CASE("ElasticExecutor::memory: levels and threads add little to the weights, which executors share") {

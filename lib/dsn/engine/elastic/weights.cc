@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <mutex>
 
 #include "dsn/core/error.h"
@@ -59,6 +62,25 @@ void require_shape(const TensorFile& file, const std::string& name, const std::v
               "the checkpoint was trained for another search space or width multiplier");
 }
 
+// What is packed is not read again: the process gives the file's pages back, the kernel keeps them in its
+// cache, and who does read them finds them as they were. Only where all tensors lie side by side as they do
+// in a file: those that TensorFile had to copy are memory like any other.
+void give_back_pages(const TensorFile& file) {
+  std::uintptr_t begin = UINTPTR_MAX, end = 0;
+  std::size_t total = 0;
+  for (const auto& [name, view] : file.tensors()) {
+    const auto at = reinterpret_cast<std::uintptr_t>(view.bytes.data());
+    begin = std::min(begin, at);
+    end = std::max(end, at + view.bytes.size());
+    total += view.bytes.size();
+  }
+  if (file.tensors().size() < 2 || total != end - begin) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace
 
 Weights::Weights(const SearchSpace& space, const TensorFile& file) : file_(file) {
@@ -98,6 +120,7 @@ Weights::Weights(const SearchSpace& space, const TensorFile& file) : file_(file)
       std::ranges::copy(file.at(name).floats(), arena_.data() + at(name).offset);
     }
   }
+  give_back_pages(file);
 }
 
 std::shared_ptr<const Weights> Weights::shared(const SearchSpace& space, const TensorFile& file) {
