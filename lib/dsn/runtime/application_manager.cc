@@ -17,7 +17,9 @@ constexpr double kFloorMissWeight = 0.003;  // of one inference in their share: 
 constexpr double kBlameless = 0.1;          // misses that a step up may meet by chance while it is watched
 constexpr double kEaseFaster = 0.7;         // a miss soon after easing: more at once
 constexpr double kEaseMost = 0.4;
-constexpr double kLoaded = 0.5;  // cores that others keep busy: a fair share may be half a core
+constexpr double kLoaded = LoadMemory::kLoaded;
+constexpr int kSharpen = 3;  // inferences after a change of the machine until its new state is known
+constexpr double kSameRatio = 0.1;
 constexpr double kCatchUp =
     0.25;  // of the target may be spent waiting before a queue is drained at the fastest level
 constexpr double kRescueWeight = 1.0 / 32;  // of one inference in the share that starts late
@@ -29,7 +31,7 @@ constexpr double kLeastEarning =
 }  // namespace
 
 ApplicationManager::ApplicationManager(const ManagerOptions& options) noexcept
-    : options_(options), evidence_(options.evidence), budget_(options.budget_most) {
+    : options_(options), memory_(options.evidence), budget_(options.budget_most) {
   slowdown_.fill(SlowdownEstimator(options.slowdown));
   others_load_.fill(-1);
 }
@@ -48,6 +50,10 @@ void ApplicationManager::take_up(const AppView& app, std::span<const ClusterView
   if (!same_model || app.probability != app_.probability) {
     p_ = std::clamp(app.probability, 0.5, 0.9999);
     quantile_ = normal_quantile(p_);
+    tail_stale_.fill(true);
+    const bool one = options_.level != ManagerOptions::kAnyLevel;
+    first_level_ = one ? std::min(options_.level, app.costs->levels() - 1) : 0;
+    end_level_ = one ? first_level_ + 1 : app.costs->levels();
   }
   app_ = app;
   fastest_s_ = std::numeric_limits<double>::infinity();
@@ -56,14 +62,15 @@ void ApplicationManager::take_up(const AppView& app, std::span<const ClusterView
     const std::size_t c = cluster_of(placement);
     if (c >= clusters.size()) continue;
     others_load_[c] = clusters[c].others_load;
-    for (int level = 0; level < app.costs->levels(); ++level)
+    for (int level = first_level_; level < end_level_; ++level)
       fastest_s_ = std::min(fastest_s_, app.costs->latency(level, placement, clusters[c].max_opp));
   }
   if (!same_model) present_ = running_ = Setting{};
   const double change_s = std::abs(app.target_s - evidence_target_s_);
   if (!same_model || change_s > kTargetChange * evidence_target_s_) {
     evidence_target_s_ = app.target_s;
-    evidence_.reset(fastest_s_);
+    memory_.reset(fastest_s_);
+    leap_ = false;
     fresh_ = true;
     must_ease_ = failing_ = false;
     probation_ = 0;
@@ -83,18 +90,16 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   ++inferences_since_;
   if (running_.level < 0) running_ = {done.level, done.placement, done.opp};
   running_.opp = done.opp;
+  ratio_ = (done.done_s - done.start_s) / app.costs->latency(done.level, done.placement, done.opp);
   const bool late = done.done_s - done.scheduled_s > done.target_s;
   const bool blameless = inherited(done);
   if (stalled_ && late) return;
+  tail_stale_[cluster_of(done.placement)] = true;
   const int shift = slowdown_[cluster_of(done.placement)].observe(
       done.done_s - done.start_s, app.costs->latency(done.level, done.placement, done.opp),
       app.costs->spread(done.level, done.placement, done.opp));
-  if (shift < 0 && now_s_ >= forgiven_s_ + options_.evidence.max_backoff_s) {
-    // Load that slowed this level has gone: what failed under it says nothing any more.
-    forgiven_s_ = now_s_;
-    evidence_.forgive();
-    budget_ = std::max(budget_, 1.0);
-  }
+  ++since_change_;
+  if (shift != 0) machine_changed(shift);
   if (at_floor(running_) && !blameless)
     floor_misses_ += kFloorMissWeight * ((late ? 1.0 : 0.0) - floor_misses_);
   const double allowed = 1 - p_;
@@ -106,6 +111,43 @@ void ApplicationManager::observe(const AppView& app, std::span<const ClusterView
   } else {
     kept();
   }
+}
+
+// Seen from latencies: every setting is faster or slower than before.
+void ApplicationManager::machine_changed(int direction) noexcept {
+  since_change_ = 0;
+  if (direction > 0) {
+    // From here on predictions know; what was missed until then speaks against no demand.
+    memory_.withdraw_recent(now_s_);
+    leap_ = false;
+    return;
+  }
+  leap_ = true;
+  if (now_s_ < forgiven_s_ + options_.evidence.max_backoff_s) return;
+  // Load that slowed this level has gone: what failed under it says nothing any more.
+  forgiven_s_ = now_s_;
+  memory_.evidence().forgive();
+  budget_ = std::max(budget_, 1.0);
+}
+
+// Seen from a monitor: others' work has come or gone.
+void ApplicationManager::follow_load() noexcept {
+  if (present_.level < 0) return;
+  const std::size_t c = cluster_of(present_.placement);
+  const int change = memory_.enter(others_load_[c], now_s_);
+  if (change < 0) {
+    leap_ = true;
+    budget_ = std::max(budget_, 1.0);
+    slowdown_[c].forget_tail();
+    tail_stale_[c] = true;
+  }
+  if (change <= 0) return;
+  leap_ = false;
+  const double held_s = memory_.held_s(present_.placement, now_s_), present_s = demand_s(present_);
+  if (held_s <= 0 || held_s >= present_s * (1 - kSameDemand)) return;
+  // What held the last time, before misses ask for it.
+  must_ease_ = true;
+  ease_to_ = held_s / present_s * (1 + kSameDemand / 2);
 }
 
 // The machine stood still: for so long that no setting would have been on time. That, and what queued behind
@@ -145,16 +187,34 @@ void ApplicationManager::missed(bool inherited) noexcept {
   if (probation_ > 0 || failing_) budget_ = std::max(budget_ - 1, kLeastBudget);
   if (inherited) return;
   const double demand = demand_s(running_);
-  evidence_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);
+  memory_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);
   if (!(running_.level == present_.level && running_.placement == present_.placement)) return;
   if (probation_ > 0) {
-    evidence_.climb_failed(running_.placement, demand, now_s_);
+    memory_.evidence().climb_failed(running_.placement, demand, now_s_);
     probation_ = 0;
     failing_ = true;
   }
   if (at_floor(running_)) return;
   must_ease_ = true;
-  ease_to_ = settled() ? kEaseTo : std::max(ease_to_ * kEaseFaster, kEaseMost);
+  leap_ = false;
+  if (settled()) {
+    ease_to_ = kEaseTo;
+    missed_ratio_ = ratio_;
+    return;
+  }
+  // A second one: to what is known to hold, if there is such.
+  const double held_s = memory_.held_s(running_.placement, now_s_);
+  ease_to_ = std::max(ease_to_ * kEaseFaster, kEaseMost);
+  // Twice the same factor is no accident but what the machine is now.
+  if (std::abs(ratio_ - missed_ratio_) <= kSameRatio * ratio_) {
+    const double fits = app_.target_s / (ratio_ * kStartMargin * demand);
+    ease_to_ = std::clamp(fits, ease_to_, kEaseTo);
+  }
+  missed_ratio_ = ratio_;
+  if (held_s > 0 && held_s <= demand * kEaseTo)
+    ease_to_ = std::max(ease_to_, held_s / demand * (1 + kSameDemand / 2));
+  else if (held_s >= demand * (1 - kSameDemand))
+    memory_.forget_held();
 }
 
 void ApplicationManager::kept() noexcept {
@@ -162,46 +222,92 @@ void ApplicationManager::kept() noexcept {
   const double demand = demand_s(running_);
   if (rescued_ > kRescueMost && running_ == present_ && !at_floor(running_)) {
     // On time, but only because every fifth inference runs a faster level.
-    evidence_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);
-    evidence_.climb_failed(running_.placement, demand, now_s_);
+    memory_.missed(running_.placement, demand, now_s_, others_load_[cluster_of(running_.placement)]);
+    memory_.evidence().climb_failed(running_.placement, demand, now_s_);
     must_ease_ = true;
     ease_to_ = kEaseTo;
     return;
   }
-  evidence_.kept(running_.placement, demand, now_s_, p_);
-  if (probation_ > 0 && --probation_ == 0) evidence_.climb_held(running_.placement, demand, now_s_);
+  memory_.kept(running_.placement, demand, now_s_, p_, running_ == present_);
+  if (probation_ > 0 && --probation_ == 0) memory_.evidence().climb_held(running_.placement, demand, now_s_);
 }
 
 void ApplicationManager::begin(const AppView& app, std::span<const ClusterView> clusters,
                                double now_s) noexcept {
   take_up(app, clusters);
   now_s_ = now_s;
-  const auto count = app.costs->placements().size();
-  for (std::size_t c = 0; c < clusters.size() && c < kMaxClusters; ++c)
-    tail_s_[c] = slowdown_[c].tail_known() ? slowdown_[c].tail_s(p_) : 0;
-  for (std::size_t p = 0; p < count; ++p) {
-    const auto placement = static_cast<int>(p);
-    ceiling_s_[p] = evidence_.ceiling(placement, now_s, p_, others_load_[cluster_of(placement)]);
-  }
   // A cap or the governor may have moved the clock under the present setting.
   if (present_.level >= 0) {
     const std::size_t c = cluster_of(present_.placement);
     if (c < clusters.size()) present_.opp = clusters[c].opp;
   }
+  follow_load();
+  for (std::size_t c = 0; c < clusters.size() && c < kMaxClusters; ++c) {
+    if (tail_stale_[c]) tail_s_[c] = slowdown_[c].tail_known() ? slowdown_[c].tail_s(p_) : 0;
+    tail_stale_[c] = false;
+  }
+  floor_s_ = fastest_s_ * (1 + kSameDemand);
+  const bool free = fresh_ || present_.level < 0;
+  highest_ = free || (leap_ && since_change_ >= kSharpen) ? app.costs->levels() : present_.level + 1;
+  for (std::size_t p = 0; p < app.costs->placements().size(); ++p) set_gate(static_cast<int>(p));
 }
 
-ApplicationManager::Step ApplicationManager::step_to(const Setting& setting, double part) const noexcept {
+void ApplicationManager::set_gate(int placement) noexcept {
+  constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+  Gate& gate = gates_[static_cast<std::size_t>(placement)];
+  const std::size_t c = cluster_of(placement);
+  const SlowdownEstimator& slowdown = slowdown_[c];
+  gate.expected = slowdown.mean();
+  gate.predicted = slowdown.mean() + quantile_ * slowdown.sigma();
+  gate.ceiling_s = memory_.evidence().ceiling(placement, now_s_, p_, others_load_[c]);
+
+  const bool first = present_.level < 0;
+  const bool free = fresh_ || first;
+  const double by_period_s = app_.period_s > 0 ? kRateMargin * app_.period_s / gate.expected : kUnlimited;
+  const double predicted_s = std::min(app_.target_s / gate.predicted, by_period_s);
+  // Pre-emption costs whole scheduler ticks: what the window holds is added, not multiplied.
+  const bool by_tail = !free && slowdown.tail_known();
+  const double measured_s =
+      by_tail ? std::min((app_.target_s - tail_s_[c]) / gate.expected, by_period_s) : predicted_s;
+  // Nothing measured yet, on a loaded machine: descending costs a miss per step, climbing does not.
+  const double share = first && others_load_[c] > kLoaded ? 2 : 1;
+  gate.easier_limit_s = predicted_s;
+  // Of a state that is new, one that keeps its deadlines need not be certain: a miss would end it.
+  const double kept_s =
+      free || by_tail ? measured_s : std::min(app_.target_s / (gate.expected * kStartMargin), by_period_s);
+  gate.floor_limit_s = !free && must_ease_ ? -1 : kept_s;
+  gate.same_limit_s = gate.floor_limit_s / share;
+  const bool climbs = !must_ease_ && settled() && budget_ >= 1 && (!leap_ || since_change_ >= kSharpen);
+  gate.harder_limit_s = free || climbs ? measured_s : -1;
+
+  if (first) {
+    gate.easier_s = -1;
+    gate.same_s = kUnlimited;
+    return;
+  }
+  const double present_s = demand_s(present_), part = must_ease_ ? ease_to_ : 1;
+  if (placement == present_.placement) {
+    gate.easier_s = present_s * std::min(part, 1 - kSameDemand);
+    gate.same_s = present_s * (1 + kSameDemand);
+  } else {
+    const std::vector<Placement>& at = app_.costs->placements();
+    const double threads = at[static_cast<std::size_t>(placement)].threads;
+    const double present_threads = at[static_cast<std::size_t>(present_.placement)].threads;
+    gate.easier_s = present_s * part * std::min(1.0, present_threads / threads);
+    gate.same_s = gate.easier_s;
+  }
+}
+
+ApplicationManager::Step ApplicationManager::step_to(const Setting& setting) const noexcept {
   const double demand = demand_s(setting), present = demand_s(present_);
   if (setting.placement == present_.placement) {
     if (std::abs(demand - present) <= kSameDemand * present) return Step::same;
-    if (demand <= present * part) return Step::easier;
-    return demand < present ? Step::same : Step::harder;
+    return demand < present ? Step::easier : Step::harder;
   }
   const auto threads = [&](const Setting& s) {
     return app_.costs->placements()[static_cast<std::size_t>(s.placement)].threads;
   };
-  const bool easier =
-      demand <= present * part && threads(setting) * demand <= threads(present_) * present * part;
+  const bool easier = demand <= present && threads(setting) * demand <= threads(present_) * present;
   return easier ? Step::easier : Step::harder;
 }
 
@@ -210,29 +316,11 @@ double ApplicationManager::expected_s(const Setting& setting) const noexcept {
 }
 
 double ApplicationManager::lateness(const Setting& setting) const noexcept {
-  const std::size_t c = cluster_of(setting.placement);
-  const SlowdownEstimator& slowdown = slowdown_[c];
   const double demand = demand_s(setting);
-  const double expected = demand * slowdown.mean();
-  const double predicted = expected + quantile_ * slowdown.sigma() * demand;
-  const double of_period = app_.period_s > 0 ? expected / (kRateMargin * app_.period_s) : 0;
-
-  const bool first = present_.level < 0;
-  const bool free = fresh_ || first;
-  const Step step = first ? Step::same : step_to(setting, must_ease_ ? ease_to_ : 1);
-  // Pre-emption costs whole scheduler ticks: what the window holds is added, not multiplied.
-  const bool by_tail = !free && step != Step::easier && slowdown.tail_known();
-  const bool floor = demand <= fastest_s_ * (1 + kSameDemand);
-  // Nothing measured yet, on a loaded machine: descending costs a miss per step, climbing does not.
-  const double share = first && !floor && others_load_[c] > kLoaded ? 2 : 1;
-  bool open =
-      (by_tail ? expected + tail_s_[c] : share * predicted) <= app_.target_s && share * of_period <= 1;
-  open = open && (floor || demand < ceiling_s_[static_cast<std::size_t>(setting.placement)]);
-  if (!free && step != Step::easier && must_ease_) open = false;
-  if (!free && step == Step::harder)
-    open = open && settled() && budget_ >= 1 && setting.level <= present_.level + 1;
-  if (open) return 0;
-  return std::max({predicted / app_.target_s, of_period, 1e-6});
+  if (open(setting.level, setting.placement, demand)) return 0;
+  const Gate& gate = gates_[static_cast<std::size_t>(setting.placement)];
+  const double of_period = app_.period_s > 0 ? demand * gate.expected / (kRateMargin * app_.period_s) : 0;
+  return std::max({demand * gate.predicted / app_.target_s, of_period, 1e-6});
 }
 
 bool ApplicationManager::settled() const noexcept {
@@ -243,14 +331,16 @@ void ApplicationManager::commit(const Setting& setting) noexcept {
   fresh_ = false;
   if (setting == present_) return;
   if (present_.level >= 0) {
-    switch (step_to(setting, 1)) {
+    switch (step_to(setting)) {
       case Step::harder:
+        leap_ = false;
         probation_ = probation();
         ease_to_ = kEaseTo;
         break;
       case Step::easier:
         probation_ = 0;
         slowdown_[cluster_of(setting.placement)].forget_tail();
+        tail_stale_[cluster_of(setting.placement)] = true;
         break;
       case Step::same:
         break;
@@ -280,7 +370,7 @@ int ApplicationManager::start(double waited_s) noexcept {
   if (!stalled_) rescued_ += kRescueWeight * ((keeps ? 0.0 : 1.0) - rescued_);
   if (keeps) return present_.level;
   int best = -1, fastest = present_.level;
-  for (int level = 0; level < app_.costs->levels(); ++level) {
+  for (int level = first_level_; level < end_level_; ++level) {
     const double demand = demand_s({level, present_.placement, present_.opp});
     if (demand < demand_s({fastest, present_.placement, present_.opp})) fastest = level;
     if (demand > demand_s(present_) || app_.costs->accuracy(level) < app_.min_accuracy || !fits(level))

@@ -196,7 +196,12 @@ CostTable::CostTable(const Family& family, const Lut& lut, const Platform& platf
     throw Error(ErrorCode::bad_input, fmt::format("platform \"{}\" has {} clusters, expected at most {}",
                                                   platform.name, platform.clusters.size(), kMaxClusters));
   }
-  for (const Level& level : family.levels) accuracy_.push_back(level.accuracy);
+  for (const Level& level : family.levels) {
+    by_accuracy_.push_back(levels());
+    accuracy_.push_back(level.accuracy);
+  }
+  std::stable_sort(by_accuracy_.begin(), by_accuracy_.end(),
+                   [this](int a, int b) { return accuracy(a) > accuracy(b); });
 
   std::string missing, measured;
   for (std::size_t c = 0; c < platform.clusters.size(); ++c) {

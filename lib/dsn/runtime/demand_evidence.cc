@@ -12,6 +12,7 @@ namespace {
 constexpr double kSame = 0.995;
 // One miss is an accident; this many remembered ones are a rate.
 constexpr double kManyMisses = 1.5;
+constexpr double kForgotten = 0.1;  // of a miss, remembered
 
 }  // namespace
 
@@ -71,6 +72,16 @@ void DemandEvidence::climb_failed(int placement, double demand_s, double now_s) 
 void DemandEvidence::climb_held(int placement, double demand_s, double now_s) noexcept {
   Band& found = band(placement, demand_s, now_s);
   found.failures = std::max(found.failures - 1, 0);
+}
+
+void DemandEvidence::withdraw(int placement, double demand_s, double now_s) noexcept {
+  Band& found = band(placement, demand_s, now_s);
+  found.missed = std::max(found.missed - 1, 0.0);
+  if (found.blocked_until_s > now_s) {
+    found.blocked_until_s = -1;
+    found.failures = std::max(found.failures - 1, 0);
+  }
+  if (found.missed < kForgotten) found.least_failed_s = 0;
 }
 
 double DemandEvidence::ceiling(int placement, double now_s, double p, double others_load) noexcept {

@@ -38,6 +38,8 @@ class DemandEvidence {
   void missed(int placement, double demand_s, double now_s, double others_load) noexcept;
   // A step up to `demand_s` was followed by a miss: not again before a back-off.
   void climb_failed(int placement, double demand_s, double now_s) noexcept;
+  // The last miss at `demand_s` had another reason.
+  void withdraw(int placement, double demand_s, double now_s) noexcept;
   // It held: the next failure backs off less.
   void climb_held(int placement, double demand_s, double now_s) noexcept;
 

@@ -3,20 +3,43 @@
 
 #include <algorithm>
 
+#include "dsn/runtime/static_policy.h"
+
 namespace dsn {
 
 DsnPolicy::DsnPolicy(const DsnOptions& options)
-    : name_(options.objective == Objective::min_energy ? "dsn:min-energy" : "dsn"),
+    : name_(options.name),
+      level_(options.manager.level),
+      move_opps_(options.platform.move_opps),
       managers_(kMaxApps, ApplicationManager(options.manager)),
-      platform_(options.objective) {}
+      platform_(options.platform) {}
+
+void DsnPolicy::check(const CostTable& costs) const {
+  if (level_ != ManagerOptions::kAnyLevel && level_ != ManagerOptions::kLastLevel)
+    check_level(name_, level_, costs);
+}
+
+// Where frequencies are not ours to move, the present ones are all that there is.
+SystemView DsnPolicy::seen(const SystemView& view) noexcept {
+  if (move_opps_) return view;
+  SystemView held = view;
+  const std::size_t count = std::min(view.clusters.size(), kMaxClusters);
+  for (std::size_t c = 0; c < count; ++c) {
+    held_[c] = view.clusters[c];
+    held_[c].min_opp = held_[c].max_opp = held_[c].opp;
+  }
+  held.clusters = std::span(held_).first(count);
+  return held;
+}
 
 void DsnPolicy::observe(const SystemView& view, const Completion& done) noexcept {
   const auto app = static_cast<std::size_t>(done.app);
   if (app >= view.apps.size() || app >= kMaxApps) return;
-  managers_[app].observe(view.apps[app], view.clusters, done);
+  managers_[app].observe(view.apps[app], seen(view).clusters, done);
 }
 
-Decision DsnPolicy::decide(const SystemView& view, std::size_t app) noexcept {
+Decision DsnPolicy::decide(const SystemView& all, std::size_t app) noexcept {
+  const SystemView view = seen(all);
   const std::size_t count = std::min(view.apps.size(), kMaxApps);
   const auto active = [&](std::size_t a) { return view.apps[a].active && view.apps[a].costs != nullptr; };
   for (std::size_t a = 0; a < count; ++a)

@@ -48,6 +48,8 @@ class CostTable {
   [[nodiscard]] double accuracy(int level) const noexcept {
     return accuracy_[static_cast<std::size_t>(level)];
   }
+  // Levels from the most accurate down.
+  [[nodiscard]] const std::vector<int>& by_accuracy() const noexcept { return by_accuracy_; }
   [[nodiscard]] const std::vector<Placement>& placements() const noexcept { return placements_; }
   // OPPs of the placement's cluster, or 1 when only one frequency was measured.
   [[nodiscard]] int opps(int placement) const noexcept;
@@ -93,6 +95,7 @@ class CostTable {
                                    const Placement& placement, std::string& missing);
 
   std::vector<double> accuracy_;
+  std::vector<int> by_accuracy_;
   std::vector<Placement> placements_;
   std::vector<Grid> grids_;
   bool energy_known_ = false;
@@ -181,8 +184,14 @@ class Policy {
   [[nodiscard]] virtual double slowdown(std::size_t /*app*/) const noexcept { return 1.0; }
 };
 
-// "dsn" ("dsn:max-accuracy"), "dsn:min-energy", "static:LEVEL" (index, "largest", "smallest"). Throws
-// Error{bad_usage} listing what there is.
+// By name: what dsn does, and what it is compared with.
+//   dsn[:OBJECTIVE]           levels, placements and OPPs; max-accuracy (default), min-energy, min-latency
+//   subnet-only[:OBJECTIVE]   levels only
+//   dvfs-only[:LEVEL]         OPPs only, for the least energy
+//   static:LEVEL              nothing moves; an index, "largest" (also where LEVEL is optional) or "smallest"
+//   governor:NAME[:LEVEL]     the same under the kernel's governor of this name
+//   alert[:min-energy], slackfit   published ones: alert_policy.h, slackfit_policy.h
+// Throws Error{bad_usage} listing what there is.
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const std::string& spec);
 [[nodiscard]] std::vector<std::string> policy_names();
 

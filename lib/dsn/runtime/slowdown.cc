@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 namespace dsn {
 namespace {
@@ -97,14 +96,14 @@ double SlowdownEstimator::probability(double nominal_s, double limit_s) const no
 
 double SlowdownEstimator::tail_s(double p) const noexcept {
   if (count_ == 0) return 0;
-  std::array<float, kWindow> sorted = window_;
-  const std::span<float> used(sorted.data(), count_);
-  std::sort(used.begin(), used.end());
+  std::array<float, kWindow> values = window_;
+  const auto begin = values.begin(), end = begin + static_cast<std::ptrdiff_t>(count_);
   const double position = std::clamp(p, 0.0, 1.0) * static_cast<double>(count_ - 1);
-  const auto lower = static_cast<std::size_t>(position);
-  if (lower + 1 >= count_) return used.back();
-  const double weight = position - static_cast<double>(lower);
-  return used[lower] + weight * (used[lower + 1] - used[lower]);
+  const auto lower = begin + static_cast<std::ptrdiff_t>(position);
+  std::nth_element(begin, lower, end);
+  if (lower + 1 == end) return *lower;
+  const double weight = position - std::floor(position);
+  return *lower + weight * (*std::min_element(lower + 1, end) - *lower);
 }
 
 void SlowdownEstimator::push(double unexplained_s) noexcept {

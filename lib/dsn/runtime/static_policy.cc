@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "dsn/core/error.h"
 #include "dsn/runtime/feasibility.h"
@@ -11,19 +12,27 @@
 namespace dsn {
 namespace {
 
-std::string name_of(int level) {
-  if (level == StaticPolicy::kLargest) return "static:largest";
-  return level == 0 ? "static:smallest" : fmt::format("static:{}", level);
+std::string name_of(int level, const std::string& governor) {
+  const std::string which =
+      level == StaticPolicy::kLargest ? "largest" : (level == 0 ? "smallest" : fmt::format("{}", level));
+  if (governor.empty()) return "static:" + which;
+  return level == StaticPolicy::kLargest ? "governor:" + governor
+                                         : fmt::format("governor:{}:{}", governor, which);
 }
 
 }  // namespace
 
-StaticPolicy::StaticPolicy(int level) : level_(level), name_(name_of(level)) {}
+void check_level(const std::string& policy, int level, const CostTable& costs) {
+  if (level < costs.levels()) return;
+  throw Error(ErrorCode::bad_usage, fmt::format("policy {}: this family has {} levels, 0 to {}", policy,
+                                                costs.levels(), costs.levels() - 1));
+}
+
+StaticPolicy::StaticPolicy(int level, std::string governor)
+    : level_(level), governor_(std::move(governor)), name_(name_of(level, governor_)) {}
 
 void StaticPolicy::check(const CostTable& costs) const {
-  if (level_ < costs.levels()) return;
-  throw Error(ErrorCode::bad_usage, fmt::format("policy {}: this family has {} levels, 0 to {}", name_,
-                                                costs.levels(), costs.levels() - 1));
+  check_level(name_, level_, costs);
 }
 
 void StaticPolicy::observe(const SystemView& /*view*/, const Completion& /*done*/) noexcept {}
@@ -31,6 +40,7 @@ void StaticPolicy::observe(const SystemView& /*view*/, const Completion& /*done*
 Decision StaticPolicy::decide(const SystemView& view, std::size_t /*app*/) noexcept {
   Decision decision;
   decision.opp.fill(kLeaveToGovernor);
+  decision.governor = governor_;
   for (std::size_t a = 0; a < std::min(view.apps.size(), kMaxApps); ++a) {
     const AppView& app = view.apps[a];
     if (app.costs == nullptr) continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policies "static:LEVEL": one level for ever, frequencies left to the governor. What people deploy
-// without dsn.
+// The policies "static:LEVEL" and "governor:NAME:LEVEL": one level for ever, frequencies left to a governor
+// of the kernel. What people deploy without dsn.
 #pragma once
 
 #include <string>
@@ -9,12 +9,16 @@
 
 namespace dsn {
 
+// Throws Error{bad_usage} where `level` is beyond the family's last.
+void check_level(const std::string& policy, int level, const CostTable& costs);
+
 // Runs on the cheapest placement (core-seconds) that meets the target undisturbed, else the fastest.
 // thread-compatible.
 class StaticPolicy final : public Policy {
  public:
   static constexpr int kLargest = -1;  // last level
-  explicit StaticPolicy(int level);    // index or kLargest
+  // level: index or kLargest. governor: Decision's; empty leaves the one that is there.
+  explicit StaticPolicy(int level, std::string governor = {});
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   void check(const CostTable& costs) const override;
   void observe(const SystemView& view, const Completion& done) noexcept override;
@@ -23,6 +27,7 @@ class StaticPolicy final : public Policy {
 
  private:
   int level_;
+  std::string governor_;
   std::string name_;
 };
 
