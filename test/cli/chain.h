@@ -41,8 +41,9 @@ struct Chain {
             "0",       "--out",     out};
   }
   Args profile_args(const std::string& out) const {
-    return {"profile", "--supernet", supernet, "--threads",       "1,2", "-r",    "3", "--min-time",
-            "1ms",     "--max-time", "5ms",    "--random-levels", "2",   "--out", out};
+    return {"profile", "--supernet", supernet, "--threads",       "1,2", "-r",         "3", "--min-time",
+            "1ms",     "--max-time", "5ms",    "--random-levels", "2",   "--held-out", "2", "--patience",
+            "0s",      "--out",      out};
   }
   Args search_args(const std::string& out) const {
     return {"search", "--supernet",     supernet, "--data",       data, "--lut",       lut,  "--levels",

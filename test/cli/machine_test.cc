@@ -30,9 +30,9 @@ void add_meter(const FakeSysfs& tree) {
 
 // Long enough to be interrupted.
 std::vector<std::string> profile_of(const FakeSysfs& tree, const std::filesystem::path& out) {
-  return {"profile", "--supernet",   kSupernet,   "--threads",  "1",         "--random-levels",
-          "0",       "-r",           "3",         "--min-time", "50ms",      "--dvfs",
-          "control", "--sysfs-root", tree.root(), "--out",      out.string()};
+  return {"profile",   "--supernet", kSupernet,    "--threads",  "1",      "--random-levels", "0",
+          "-r",        "3",          "--min-time", "50ms",       "--dvfs", "control",         "--sysfs-root",
+          tree.root(), "--held-out", "0",          "--patience", "0s",     "--out",           out.string()};
 }
 
 // The second point is being measured: frequencies were moved.
@@ -157,4 +157,43 @@ TEST_CASE("dsn profile: what cannot be measured or set is exit 4, with advice, b
   outcome = dsn_tool({"restore", temp / "none.json"});
   CHECK(outcome.status == 2);
   CHECK(is_one_error(outcome.err, "dsn restore"));
+}
+
+TEST_CASE(
+    "dsn profile --quick: held-out sub-networks, loads, the machine's speed, resumed and against a first") {
+  const FakeSysfs tree;
+  const dsn::fakes::TempFolder temp;
+  const std::string first = temp / "first.json", second = temp / "second.json";
+  const auto quick = [&](const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> args = {
+        "profile",           "--supernet", kSupernet,      "--quick",   "--threads",  "1",
+        "--contention",      "0,0.5",      "--patience",   "0s",        "--max-time", "40ms",
+        "--contention-kind", "compute",    "--sysfs-root", tree.root(), "--out",      out};
+    args.insert(args.end(), more.begin(), more.end());
+    return dsn_tool(args);
+  };
+  Outcome outcome = quick(first, {});
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  for (const char* part :
+       {"held out of the fit: MAPE", "n=6", "machine at its own speed", "1 compute worker"})
+    CHECK_MESSAGE(has(outcome.out, part), outcome.out);
+  const Json lut = Json::parse(dsn::read_file(first));
+  CHECK(lut["points"][0]["correction"]["held_out"]["count"] == 6);
+  CHECK(lut["points"][0]["speed"]["probes"].get<int>() > 20);
+  CHECK(lut["loads"] == Json::array({{{"kind", "compute"}, {"workers", 1}}}));
+  int beside = 0;
+  for (const Json& level : lut["levels"]) beside += level.contains("beside") ? 1 : 0;
+  CHECK(beside == 2);
+
+  outcome = quick(first, {"--resume"});
+  CHECK(outcome.status == 0);
+  CHECK_MESSAGE(has(outcome.out, ": 0 entries measured"), outcome.out);
+
+  outcome = quick(second, {"--against", first});
+  CHECK(outcome.status == 0);
+  CHECK_MESSAGE(has(outcome.out, "against " + first), outcome.out);
+  CHECK(Json::parse(dsn::read_file(second))["against"][0]["levels"].get<int>() > 10);
+
+  outcome = quick(second, {"--contention-kind", "disk"});
+  CHECK(outcome.status == 2);
 }

@@ -8,7 +8,7 @@ cp "$1" "$work/dsn"
 cp "$here/dvfs_check.sh" "$work/"
 cp "$here/../../examples/fmnist-mbv3.safetensors" "$work/net.safetensors"
 # A family of one small level, so that a point takes milliseconds of the emulated CPU.
-"$1" profile --supernet "$work/net.safetensors" --threads 1 --random-levels 0 -w 0 -r 3 --min-time 0ms --max-time 1us --out "$work/lut.json" >/dev/null 2>&1
+"$1" profile --supernet "$work/net.safetensors" --threads 1 --random-levels 0 --held-out 0 --patience 0s -w 0 -r 3 --min-time 0ms --max-time 1us --out "$work/lut.json" >/dev/null 2>&1
 python3 - "$work" <<'PY'
 import json, sys
 lut = json.load(open(sys.argv[1] + "/lut.json"))

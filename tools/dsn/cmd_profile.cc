@@ -3,16 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
+#include <optional>
 
 #include "cli/flags.h"
 #include "cli/frequency_fit.h"
 #include "cli/held_frequencies.h"
 #include "cli/measuring.h"
-#include "cli/table.h"
+#include "cli/profile_text.h"
 #include "commands.h"
 #include "dsn/core/file.h"
-#include "dsn/core/stats.h"
+#include "dsn/platform/temperature.h"
 #include "dsn/profile/measure.h"
 #include "dsn/runtime/affinity.h"
 #include "dsn/search/family.h"
@@ -22,8 +24,10 @@ namespace dsn::cli {
 namespace {
 
 struct Flags {
-  std::string supernet, family, platform, cluster, energy = "auto", engine = "auto", out;
-  bool resume = false, no_units = false, require_energy = false;
+  std::string supernet, family, platform, cluster, energy = "auto", engine = "auto", out, against;
+  bool resume = false, no_units = false, require_energy = false, quick = false;
+  std::vector<double> contention;
+  std::vector<std::string> load_kinds = {"compute", "memory"};
   FrequencyFlags frequencies;
   std::size_t opps = 0;
   ProfileOptions options;
@@ -41,91 +45,6 @@ std::vector<SubnetConfig> configs_of(const std::string& family_file, const Searc
   }
   for (const Level& level : family.levels) configs.push_back(space.canonical(level.config));
   return configs;
-}
-
-// What a person calls a sub-network.
-std::string name_of(const SubnetConfig& config, const SearchSpace& space,
-                    const std::vector<SubnetConfig>& levels) {
-  const auto level = std::find(levels.begin(), levels.end(), config);
-  if (level != levels.end()) return fmt::format("level {}", level - levels.begin());
-  if (config == space.canonical(space.smallest())) return "smallest";
-  if (config == space.canonical(space.largest())) return "largest";
-  return "random";
-}
-
-std::string checks_table(const std::vector<PointReport>& reports, const SearchSpace& space,
-                         const std::vector<SubnetConfig>& levels) {
-  double largest = 0;
-  for (const auto& report : reports) {
-    for (const auto& check : report.checks) largest = std::max({largest, check.measured_s, check.unit_sum_s});
-  }
-  const Scale scale = duration_scale(largest);
-  Table table;
-  table.column("point", Table::Align::left);
-  table.column("sub-network", Table::Align::left);
-  table.column("MMACs");
-  table.column("blocks " + scale.unit);
-  table.column("corrected " + scale.unit);
-  table.column("measured " + scale.unit);
-  table.column("error %");
-  for (const auto& report : reports) {
-    for (const auto& check : report.checks) {
-      table.row({describe(report.point), name_of(check.config, space, levels),
-                 fmt::format("{:.2f}", static_cast<double>(make_network(space, check.config).macs()) / 1e6),
-                 format_scaled(check.unit_sum_s, scale), format_scaled(check.predicted_s, scale),
-                 format_scaled(check.measured_s, scale),
-                 fmt::format("{:+.1f}", check.relative_error() * 100)});
-    }
-  }
-  return table.empty() ? std::string() : table.str();
-}
-
-// Levels measured end to end where there are no units to compare with.
-std::string levels_table(const Lut& lut, const SearchSpace& space, const std::vector<SubnetConfig>& levels) {
-  double largest = 0;
-  for (const auto& level : lut.levels) {
-    for (const auto& [point, entry] : level.at) largest = std::max(largest, entry.latency_s);
-  }
-  const Scale scale = duration_scale(largest);
-  Table table;
-  table.column("point", Table::Align::left);
-  table.column("sub-network", Table::Align::left);
-  for (const char* heading : {"p50 ", "MAD ", "p99 "}) table.column(heading + scale.unit);
-  table.column("samples");
-  table.column("note", Table::Align::left);
-  for (const auto& point : lut.points()) {
-    for (const auto& level : lut.levels) {
-      const auto found = level.at.find(point);
-      if (found == level.at.end()) continue;
-      const LutEntry& e = found->second;
-      table.row({describe(point), name_of(level.config, space, levels), format_scaled(e.latency_s, scale),
-                 format_scaled(e.mad_s, scale), e.p99_s ? format_scaled(*e.p99_s, scale) : "-",
-                 std::to_string(e.samples), e.note});
-    }
-  }
-  return table.str();
-}
-
-std::string summary(const std::vector<PointReport>& reports) {
-  std::string text;
-  for (const auto& report : reports) {
-    text += fmt::format("{}: {} entries measured", describe(report.point), report.measured);
-    if (report.reused > 0) text += fmt::format(", {} reused", report.reused);
-    if (report.unsettled > 0) text += fmt::format(", {} not settled within --max-time", report.unsettled);
-    if (!report.checks.empty()) {
-      std::vector<double> predicted, measured;
-      for (const auto& check : report.checks) {
-        predicted.push_back(check.predicted_s);
-        measured.push_back(check.measured_s);
-      }
-      text += fmt::format("; blocks against end to end: MAPE {:.1f} %, Kendall tau {:.2f}, n={}",
-                          mape(predicted, measured) * 100, report.kendall_tau, report.checks.size());
-    }
-    if (report.energies > 0) text += fmt::format("; energy of {} levels", report.energies);
-    if (report.idle) text += fmt::format(", {} idle", format_power(report.idle->power_w()));
-    text += '\n';
-  }
-  return text;
 }
 
 // The energy meter asked for; none is an answer unless --require-energy.
@@ -163,6 +82,39 @@ Json energy_json(const EnergyMeter& meter, const std::vector<PointReport>& repor
   return json;
 }
 
+// Shares of a cluster's CPUs that carry other work, as so many workers.
+std::vector<CoLoad> loads_of(const Flags& flags, const Cluster& cluster) {
+  std::vector<CoLoad> loads;
+  const auto cpus = static_cast<double>(cluster.cpus.empty() ? default_threads() : cluster.cpus.size());
+  for (const std::string& kind : flags.load_kinds) {
+    for (const double share : flags.contention) {
+      if (share <= 0) continue;  // alone: measured anyway
+      const CoLoad load{parse_load_kind(kind), std::max(1, static_cast<int>(std::lround(share * cpus)))};
+      if (std::find(loads.begin(), loads.end(), load) == loads.end()) loads.push_back(load);
+    }
+  }
+  return loads;
+}
+
+// --quick: what was not asked for by name becomes short.
+void hurry(const CLI::App& app, Flags& flags) {
+  ProfileOptions& o = flags.options;
+  const auto shorten = [&](const char* name, auto& value, auto to) {
+    if (app.count(name) == 0) value = to;
+  };
+  shorten("--runs", o.min_runs, 10);
+  shorten("--min-time", o.min_time_s, 0.03);
+  shorten("--max-time", o.max_time_s, 0.15);
+  shorten("--rel-error", o.rel_error, 0.03);
+  shorten("--random-levels", o.random_levels, 6);
+  shorten("--held-out", o.held_out, 6);
+  shorten("--patience", o.patience_s, 5.0);
+  shorten("--threads", o.threads, std::vector<int>{1, default_threads()});
+  if (default_threads() == 1 && app.count("--threads") == 0) o.threads = {1};
+  if (!flags.family.empty()) flags.no_units = true;
+  o.energy_windows = 1;
+}
+
 int run(Flags& flags, const Session& session) {
   check_writable(flags.out);
   const Checkpoint checkpoint = Checkpoint::open(flags.supernet);
@@ -181,6 +133,13 @@ int run(Flags& flags, const Session& session) {
     if (!frequencies.moves())
       throw Error(ErrorCode::bad_usage, "--opps chooses among frequencies that --dvfs control sets");
     flags.options.opps = spread_opps(platform.clusters[flags.options.cluster].opps.size(), flags.opps);
+  }
+  flags.options.loads = loads_of(flags, platform.clusters[flags.options.cluster]);
+  flags.options.temperature = thermal_reader(flags.frequencies.root);
+  std::optional<Lut> before;
+  if (!flags.against.empty()) {
+    before = Lut::load(flags.against);
+    for (const auto& [point, speed] : before->speeds) flags.options.own_speeds[point] = speed.own_per_s;
   }
   const auto meter = meter_for(flags);
   flags.options.meter = meter.get();
@@ -214,13 +173,18 @@ int run(Flags& flags, const Session& session) {
   }
   Json result = document(lut);
   if (meter) result["energy_meter"] = energy_json(*meter, reports);
+  std::string differences;
+  if (before) {
+    const std::vector<LutDifference> found = compare_luts(*before, lut, configs);
+    result["against"] = to_json(found);
+    differences = difference_text(found, flags.against);
+  }
   write_file_atomic(flags.out, dump_json(result));
   const std::string table =
       flags.no_units ? levels_table(lut, space, configs) : checks_table(reports, space, configs);
-  session.result(result, fmt::format("{}{}{}wrote {}\n", table, summary(reports),
-                                     fit_text(lut, platform.clusters[flags.options.cluster].name) +
-                                         frequencies.summary(),
-                                     flags.out));
+  session.result(result, table + loads_table(lut, space, configs) + profile_summary(reports, lut) +
+                             differences + fit_text(lut, platform.clusters[flags.options.cluster].name) +
+                             frequencies.summary() + fmt::format("wrote {}\n", flags.out));
   return done_status();
 }
 
@@ -257,9 +221,18 @@ void add_measuring(CLI::App& app, ProfileOptions& o) {
       ->capture_default_str()
       ->group(group);
   app.add_option("--random-levels", o.random_levels,
-                 "Random sub-networks measured to check the sums of blocks")
+                 "Random sub-networks that the sums of blocks are fitted to, besides the extremes")
       ->check(in_range(0, 1000))
       ->capture_default_str()
+      ->group(group);
+  app.add_option("--held-out", o.held_out, "Random sub-networks that no fit sees, to check the predictions")
+      ->check(in_range(0, 1000))
+      ->capture_default_str()
+      ->group(group);
+  add_duration(app, "--patience", o.patience_s,
+               "Wait so long, in all, for the machine to reach its own speed; what is measured while it is "
+               "slower is measured again, or marked")
+      ->default_str(format_duration(o.patience_s))
       ->group(group);
 }
 
@@ -268,6 +241,8 @@ void add_measuring(CLI::App& app, ProfileOptions& o) {
 Command add_profile(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   flags->options.threads = doubling_threads();
+  flags->options.held_out = 20;
+  flags->options.patience_s = 20;
   CLI::App& app =
       *root.add_subcommand("profile", "Measure a super-network on this machine into a look-up table");
   add_path(app, "--supernet", flags->supernet, "Checkpoint of dsn train")->required();
@@ -276,6 +251,20 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
       ->required();
   app.add_flag("--resume", flags->resume, "Keep what the file has and measure the rest");
   app.add_flag("--no-units", flags->no_units, "Only the levels, end to end");
+  app.add_flag("--quick", flags->quick,
+               "Under a minute for a few levels: shorter, 1 thread and all, with --levels only these");
+  add_path(app, "--against", flags->against,
+           "Earlier table of this machine: say how much differs, and wait for the speed it was measured at");
+  app.add_option("--contention", flags->contention,
+                 "Measure the levels also beside other work on these shares of the CPUs (0.5,1)")
+      ->delimiter(',')
+      ->type_name("SHARE,...")
+      ->check(in_range(0.0, 8.0));
+  app.add_option("--contention-kind", flags->load_kinds, "What that work is: compute, memory")
+      ->delimiter(',')
+      ->type_name("KIND,...")
+      ->check(CLI::IsMember({"compute", "memory"}))
+      ->default_str("compute,memory");
   add_path(app, "--platform", flags->platform,
            "Description of this machine; default: discovered (see dsn platform)");
   app.add_option("--cluster", flags->cluster, "Cluster that the threads run on; default: the first");
@@ -300,7 +289,10 @@ Command add_profile(CLI::App& root, CommonFlags& common) {
              "sudo dsn profile --supernet fmnist.safetensors --levels family.json --no-units --dvfs control "
              "--out levels.lut.json");
   suggest(app, "--engine", engine_names());
-  return {&app, [flags](const Session& session) { return run(*flags, session); }};
+  return {&app, [flags, &app](const Session& session) {
+            if (flags->quick) hurry(app, *flags);
+            return run(*flags, session);
+          }};
 }
 
 }  // namespace dsn::cli

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "dsn/core/units.h"
+#include "dsn/platform/nvml.h"
 #include "dsn/platform/sysfs.h"
 
 namespace dsn {
@@ -117,11 +118,14 @@ class Examination {
       if (meter.obstacle) {
         add("energy", info.id, Able::no, detail + ": " + meter.obstacle->message(), meter.obstacle->hint());
       } else {
-        add("energy", info.id, info.window_s > 2 ? Able::partly : Able::yes, detail,
-            info.window_s > 2 ? "too slow to be chosen by itself: name it with --energy" : "");
+        const bool chosen = info.window_s <= 2 && !info.part;
+        add("energy", info.id, chosen ? Able::yes : Able::partly, detail,
+            chosen      ? ""
+            : info.part ? "it does not cover what the CPU draws: name it with --energy for what runs there"
+                        : "too slow to be chosen by itself: name it with --energy");
       }
     }
-    if (!meters.empty()) return;
+    if (std::any_of(meters.begin(), meters.end(), [](const FoundMeter& m) { return !m.info.part; })) return;
     if (platform_.power_known) {
       add("energy", "power model", Able::partly,
           fmt::format("no meter; energies are modelled from the platform's powers ({})",
@@ -135,12 +139,28 @@ class Examination {
                        "powers for modelled energies");
   }
 
+  // Of GPUs that their driver shows: clocks are only read. Their meters are among the others.
   void nvidia() {
+    std::string problem;
+    const auto nvml = Nvml::open(root_, problem);
     const std::string version = text("proc/driver/nvidia/version");
-    if (version.empty()) return;
-    add("energy", "NVIDIA GPU", Able::no,
-        fmt::format("driver found ({}); this dsn does not read its power",
-                    version.substr(0, version.find('\n'))));
+    if (nvml == nullptr && version.empty()) return;
+    if (nvml == nullptr) {
+      add("energy", "NVIDIA GPU", Able::no,
+          fmt::format("driver found ({}), its library not: {}", version.substr(0, version.find('\n')),
+                      problem),
+          "install the driver's libnvidia-ml.so.1 (Debian: libnvidia-ml1)");
+      return;
+    }
+    for (const NvmlGpu& gpu : nvml->gpus()) {
+      std::string detail =
+          gpu.clock_hz > 0 ? fmt::format("now {}", format_frequency(gpu.clock_hz)) : "not said";
+      if (gpu.max_clock_hz > 0) detail += fmt::format(", at most {}", format_frequency(gpu.max_clock_hz));
+      add("frequency", gpu.name, Able::partly,
+          detail + " (NVML); dsn reads the clocks of a GPU and leaves them alone");
+      if (!gpu.counts_energy && !gpu.has_power)
+        add("energy", gpu.name, Able::no, "the driver gives neither energy nor power of this GPU");
+    }
   }
 
   void temperature() {

@@ -142,12 +142,13 @@ std::vector<FoundMeter> find_meters(const fs::path& root) {
   return meters;
 }
 
-std::unique_ptr<EnergyMeter> open_meter(const std::string& id, const fs::path& root) {
-  constexpr double kLongestWindow = 2;
+std::unique_ptr<EnergyMeter> open_meter(const std::string& id, const fs::path& root,
+                                        double longest_window_s) {
   std::string names;
   for (MeterSource& source : find_sources(root)) {
     const bool wanted =
-        id == "auto" ? !source.obstacle && source.info.window_s <= kLongestWindow : source.info.id == id;
+        id == "auto" ? !source.obstacle && !source.info.part && source.info.window_s <= longest_window_s
+                     : source.info.id == id;
     if (!wanted) {
       names += (names.empty() ? "" : ", ") + source.info.id;
       continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Energy meters: RAPL, INA2xx and INA3221 rails (hwmon and Jetson's older iio), ACPI power meters, batteries.
+// Energy meters: RAPL, INA2xx and INA3221 rails (hwmon and Jetson's older iio), ACPI power meters, batteries,
+// NVIDIA GPUs (NVML).
 // Kernel ABI: Documentation/power/powercap/powercap.rst, Documentation/hwmon/sysfs-interface.rst,
 // Documentation/ABI/testing/sysfs-class-power.
 #pragma once
@@ -24,6 +25,7 @@ struct MeterInfo {
   double step = 0;           // smallest difference: joules of a counter, watts otherwise; 0: unknown
   double window_s = 0;       // shortest time whose energy it carries (20 fresh values)
   double sample_s = 0;       // how often it is read
+  bool part = false;         // of a device beside the one that computes (a GPU): never chosen by itself
 };
 
 // Energy over one window. Of a sampled power: the integral by the trapezoidal rule.
@@ -54,12 +56,14 @@ struct FoundMeter {
 };
 
 // What this machine (below `root`) has, the one that says most about an inference first: the board's input
-// rail, the sum of its rails, the machine's own meter, CPU packages, a battery that discharges.
+// rail, the sum of its rails, the machine's own meter, CPU packages, a battery that discharges, single GPUs.
 [[nodiscard]] std::vector<FoundMeter> find_meters(const fs::path& root = {});
 
-// "auto": the first that can be used and carries windows of at most two seconds, nullptr if there is none.
-// Another name is an id of find_meters(), or throws Error{not_found | permission | unsupported}.
-[[nodiscard]] std::unique_ptr<EnergyMeter> open_meter(const std::string& id, const fs::path& root = {});
+// "auto": the first that can be used, is no `part` and carries windows of `longest_window_s`; nullptr if
+// there is none. Another name is an id of find_meters(), or throws Error{not_found | permission |
+// unsupported}.
+[[nodiscard]] std::unique_ptr<EnergyMeter> open_meter(const std::string& id, const fs::path& root = {},
+                                                      double longest_window_s = 2);
 
 // For files: what the sensor is, and what it can tell.
 [[nodiscard]] Json to_json(const MeterInfo& info);

@@ -2,6 +2,7 @@
 // Finding the kernel's energy and power sensors. Inner header of platform: meter.h has what they are for.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,11 +10,12 @@
 
 namespace dsn {
 
-// One file, or the product of two (voltage and current), in SI units after `scale`.
+// One file, or the product of two (voltage and current), in SI units after `scale`; or what `read` gives.
 struct MeterTerm {
   std::string file, times;  // times: empty, or the second factor
   double scale = 1;
-  double range_j = 0;  // where a counter starts again at 0; 0: never
+  double range_j = 0;                           // where a counter starts again at 0; 0: never
+  std::function<int(double& value)> read = {};  // in place of a file, which then only names it; 0 or errno
 };
 
 // A meter is the sum of its terms.

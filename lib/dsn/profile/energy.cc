@@ -37,7 +37,7 @@ std::vector<LevelEnergy> lacking(const Lut& lut, const OperatingPoint& point) {
   std::vector<LevelEnergy> rows;
   for (std::size_t i = 0; i < lut.levels.size(); ++i) {
     const auto at = lut.levels[i].at.find(point);
-    if (at == lut.levels[i].at.end()) continue;
+    if (at == lut.levels[i].at.end() || lut.levels[i].held_out) continue;
     const LutEntry& entry = at->second;
     if (!entry.energy_j || entry.energy_origin != Origin::measured) rows.push_back({i, {}, 0});
   }

@@ -9,103 +9,13 @@
 
 #include "dsn/core/error.h"
 #include "dsn/core/units.h"
+#include "dsn/profile/lut_rows.h"
 
 namespace dsn {
 namespace {
 
-constexpr double kMaxFrequencyHz = 1e12;
-constexpr int kMaxCount = 1 << 30;
-
 std::string optional_text(const JsonView& json, std::string_view key) {
   return json.has(key) ? json[key].text() : std::string();
-}
-
-// An absent number is null with the reason beside it.
-void put_optional(Json& row, const std::string& key, const std::optional<double>& value,
-                  const std::string& reason) {
-  if (value) {
-    row[key] = *value;
-  } else {
-    row[key] = nullptr;
-    row[key + "_reason"] = reason;
-  }
-}
-
-Json entry_to_json(const LutEntry& entry, std::size_t point, bool with_energy) {
-  Json row = {{"point", point},
-              {"latency_s", entry.latency_s},
-              {"mad_s", entry.mad_s},
-              {"samples", entry.samples},
-              {"latency_origin", to_string(entry.latency_origin)}};
-  const std::string reason = entry.latency_origin == Origin::measured
-                                 ? fmt::format("{} samples cannot carry it", entry.samples)
-                                 : std::string("not given by the source");
-  put_optional(row, "p90_s", entry.p90_s, reason);
-  put_optional(row, "p99_s", entry.p99_s, reason);
-  if (entry.energy_j) row["energy_origin"] = to_string(entry.energy_origin);
-  if (entry.energy_j || with_energy)
-    put_optional(row, "energy_j", entry.energy_j, "not measured at this point");
-  if (!entry.note.empty()) row["note"] = entry.note;
-  return row;
-}
-
-LutEntry entry_from_json(const JsonView& json) {
-  LutEntry entry;
-  entry.latency_s = json["latency_s"].number();
-  if (entry.latency_s <= 0) json["latency_s"].fail("a latency above 0");
-  const double lowest = 0, highest = 1e9;
-  if (json.has("mad_s")) entry.mad_s = json["mad_s"].number(lowest, highest);
-  if (json.has("p90_s")) entry.p90_s = json["p90_s"].number(lowest, highest);
-  if (json.has("p99_s")) entry.p99_s = json["p99_s"].number(lowest, highest);
-  if (json.has("samples")) entry.samples = static_cast<int>(json["samples"].integer(0, kMaxCount));
-  entry.latency_origin = parse_origin(json["latency_origin"]);
-  if (json.has("energy_j")) {
-    entry.energy_j = json["energy_j"].number(lowest, highest);
-    entry.energy_origin = parse_origin(json["energy_origin"]);
-  }
-  entry.note = optional_text(json, "note");
-  return entry;
-}
-
-Json rows_to_json(const std::map<OperatingPoint, LutEntry>& at, const std::vector<OperatingPoint>& points,
-                  bool with_energy) {
-  Json rows = Json::array();
-  for (const auto& [point, entry] : at) {
-    const auto index = std::lower_bound(points.begin(), points.end(), point) - points.begin();
-    rows.push_back(entry_to_json(entry, static_cast<std::size_t>(index), with_energy));
-  }
-  return rows;
-}
-
-std::map<OperatingPoint, LutEntry> rows_from_json(const JsonView& rows,
-                                                  const std::vector<OperatingPoint>& points) {
-  std::map<OperatingPoint, LutEntry> at;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const JsonView row = rows[i];
-    const auto last = static_cast<std::int64_t>(points.size()) - 1;
-    const auto index = static_cast<std::size_t>(row["point"].integer(0, last));
-    if (!at.emplace(points[index], entry_from_json(row)).second) row["point"].fail("each point once per row");
-  }
-  return at;
-}
-
-OperatingPoint point_from_json(const JsonView& json, const Platform& platform) {
-  OperatingPoint point;
-  point.cluster = json["cluster"].text();
-  const bool known = std::any_of(platform.clusters.begin(), platform.clusters.end(),
-                                 [&](const Cluster& cluster) { return cluster.name == point.cluster; });
-  if (!known) json["cluster"].fail(fmt::format("a cluster of platform \"{}\"", platform.name));
-  point.threads = static_cast<int>(json["threads"].integer(1, 1 << 16));
-  if (json.has("freq_hz")) point.freq_hz = json["freq_hz"].number(1, kMaxFrequencyHz);
-  point.batch = static_cast<int>(json["batch"].integer(1, 1 << 20));
-  return point;
-}
-
-Json point_to_json(const OperatingPoint& point) {
-  Json json = {{"cluster", point.cluster}, {"threads", point.threads}, {"batch", point.batch}};
-  put_optional(json, "freq_hz", point.freq_hz > 0 ? std::optional<double>(point.freq_hz) : std::nullopt,
-               "this machine does not say its frequency");
-  return json;
 }
 
 template <typename Map>
@@ -123,6 +33,21 @@ std::string describe(const OperatingPoint& point) {
   if (point.freq_hz > 0) text += ", " + format_frequency(point.freq_hz);
   if (point.batch != 1) text += fmt::format(", batch {}", point.batch);
   return text;
+}
+
+std::string_view to_string(CoLoad::Kind kind) noexcept {
+  return kind == CoLoad::Kind::compute ? "compute" : "memory";
+}
+
+CoLoad::Kind parse_load_kind(const std::string& text) {
+  for (const CoLoad::Kind kind : {CoLoad::Kind::compute, CoLoad::Kind::memory})
+    if (to_string(kind) == text) return kind;
+  throw Error(ErrorCode::bad_usage,
+              fmt::format("kind of load: found \"{}\", expected \"compute\" or \"memory\"", text));
+}
+
+std::string describe(const CoLoad& load) {
+  return fmt::format("{} {} worker{}", load.workers, to_string(load.kind), load.workers == 1 ? "" : "s");
 }
 
 std::string unit_key_at(const std::string& key, int resolution) {
@@ -164,14 +89,13 @@ Lut Lut::parse(const Json& document, const std::string& file) {
     const JsonView row = point_rows[i];
     points.push_back(point_from_json(row, platform));
     if (std::count(points.begin(), points.end(), points.back()) > 1) row.fail("each operating point once");
-    if (!row.has("correction")) continue;
-    const JsonView fit = row["correction"];
-    Correction& correction = lut.corrections[points.back()];
-    correction.scale = fit["scale"].number();
-    if (correction.scale <= 0) fit["scale"].fail("a scale above 0");
-    correction.offset_s = fit["offset_s"].number();
-    correction.mape = fit["mape"].number(0, 1e6);
-    correction.count = static_cast<int>(fit["count"].integer(1, kMaxCount));
+    if (row.has("correction")) lut.corrections[points.back()] = correction_from_json(row["correction"]);
+    if (row.has("speed")) lut.speeds[points.back()] = speed_from_json(row["speed"]);
+  }
+  std::vector<CoLoad> loads;
+  for (std::size_t i = 0; json.has("loads") && i < json["loads"].size(); ++i) {
+    loads.push_back(load_from_json(json["loads"][i]));
+    if (std::count(loads.begin(), loads.end(), loads.back()) > 1) json["loads"][i].fail("each load once");
   }
   const JsonView units = json["units"];
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -182,7 +106,11 @@ Lut Lut::parse(const Json& document, const std::string& file) {
   const JsonView levels = json["levels"];
   for (std::size_t i = 0; i < levels.size(); ++i) {
     LutLevel level{space.canonical(space.from_json(levels[i]["config"])),
-                   rows_from_json(levels[i]["at"], points)};
+                   rows_from_json(levels[i]["at"], points),
+                   {},
+                   false};
+    if (levels[i].has("beside")) level.beside = rows_from_json(levels[i]["beside"], points, loads);
+    if (levels[i].has("held_out")) level.held_out = levels[i]["held_out"].boolean();
     for (const LutLevel& other : lut.levels) {
       if (other.config == level.config) levels[i]["config"].fail("each sub-network once");
     }
@@ -210,20 +138,25 @@ Json Lut::to_json() const {
   json["points"] = Json::array();
   for (const OperatingPoint& point : all) {
     Json row = point_to_json(point);
-    if (const auto it = corrections.find(point); it != corrections.end()) {
-      const Correction& fit = it->second;
-      row["correction"] = {
-          {"scale", fit.scale}, {"offset_s", fit.offset_s}, {"mape", fit.mape}, {"count", fit.count}};
-    }
+    if (const auto it = corrections.find(point); it != corrections.end())
+      row["correction"] = dsn::to_json(it->second);
+    if (const auto it = speeds.find(point); it != speeds.end()) row["speed"] = dsn::to_json(it->second);
     json["points"].push_back(std::move(row));
+  }
+  const std::vector<CoLoad> co_loads = all_loads(levels);
+  if (!co_loads.empty()) {
+    json["loads"] = Json::array();
+    for (const CoLoad& load : co_loads) json["loads"].push_back(dsn::to_json(load));
   }
   json["units"] = Json::array();
   for (const auto& [key, at] : units)
     json["units"].push_back({{"key", key}, {"at", rows_to_json(at, all, with_energy)}});
   json["levels"] = Json::array();
   for (const LutLevel& level : levels) {
-    json["levels"].push_back(
-        {{"config", space.to_json(level.config)}, {"at", rows_to_json(level.at, all, with_energy)}});
+    Json row = {{"config", space.to_json(level.config)}, {"at", rows_to_json(level.at, all, with_energy)}};
+    if (!level.beside.empty()) row["beside"] = rows_to_json(level.beside, all, co_loads);
+    if (level.held_out) row["held_out"] = true;
+    json["levels"].push_back(std::move(row));
   }
   return json;
 }
@@ -234,7 +167,10 @@ std::vector<OperatingPoint> Lut::points() const {
     for (const auto& [point, entry] : at) all.insert(point);
   };
   for (const auto& [key, at] : units) collect(at);
-  for (const LutLevel& level : levels) collect(level.at);
+  for (const LutLevel& level : levels) {
+    collect(level.at);
+    for (const auto& [key, entry] : level.beside) all.insert(key.first);
+  }
   return {all.begin(), all.end()};
 }
 
@@ -285,6 +221,33 @@ const LutEntry* Lut::level_entry(const SubnetConfig& config, const OperatingPoin
     return entry == level.at.end() ? nullptr : &entry->second;
   }
   return nullptr;
+}
+
+std::vector<CoLoad> Lut::loads(const OperatingPoint& point) const {
+  std::set<CoLoad> found;
+  for (const LutLevel& level : levels)
+    for (const auto& [key, entry] : level.beside)
+      if (key.first == point) found.insert(key.second);
+  return {found.begin(), found.end()};
+}
+
+const LutEntry* Lut::beside_entry(const SubnetConfig& config, const OperatingPoint& point,
+                                  const CoLoad& load) const noexcept {
+  for (const LutLevel& level : levels) {
+    if (!(level.config == config)) continue;
+    for (const auto& [key, entry] : level.beside)
+      if (key.second == load && key.first == point) return &entry;
+    return nullptr;
+  }
+  return nullptr;
+}
+
+std::optional<Lut::Slowdown> Lut::slowdown(const SubnetConfig& config, const OperatingPoint& point,
+                                           const CoLoad& load) const noexcept {
+  const LutEntry *alone = level_entry(config, point), *beside = beside_entry(config, point, load);
+  if (alone == nullptr || beside == nullptr) return std::nullopt;
+  return Slowdown{beside->latency_s / alone->latency_s,
+                  beside->mean_s.value_or(beside->latency_s) / alone->latency_s};
 }
 
 }  // namespace dsn

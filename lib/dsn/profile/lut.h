@@ -7,6 +7,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "dsn/core/json.h"
@@ -33,16 +35,40 @@ struct LutEntry {
   double mad_s = 0;
   std::optional<double> p90_s, p99_s;
   int samples = 0;
+  std::optional<double> mean_s;  // of entries beside other work, whose median hides the waiting for a core
+  // How fast the machine was while it was measured, as a share of its own speed (Lut::Speed); 0: not looked
+  // at. set_aside: samples that were taken while it was slower, and measured again.
+  double speed = 0;
+  int set_aside = 0;
+  std::optional<double> temp_c;    // highest read beside it
   std::optional<double> energy_j;  // per inference, board or rail as the LUT's "energy_source" says
   Origin latency_origin = Origin::measured;
   Origin energy_origin = Origin::measured;
-  std::string note;  // "frequency moved", "throttled"; empty when clean
+  std::string note;  // "not settled: ...", "frequency read ...", "machine at 72 % ..."; empty when clean
 };
+
+// Other work on the machine while a level was measured, made by dsn itself: `workers` threads of a kind that
+// are always busy.
+struct CoLoad {
+  enum class Kind {
+    compute,  // arithmetic in registers: takes cores and what hardware threads share
+    memory    // streams through more than the caches hold: takes bandwidth and caches, too
+  };
+  Kind kind = Kind::compute;
+  int workers = 1;
+  friend auto operator<=>(const CoLoad&, const CoLoad&) = default;
+};
+[[nodiscard]] std::string_view to_string(CoLoad::Kind kind) noexcept;
+[[nodiscard]] CoLoad::Kind parse_load_kind(const std::string& text);  // throws Error{bad_usage}
+// For people: "2 compute workers".
+[[nodiscard]] std::string describe(const CoLoad& load);
 
 // Sub-network measured end to end.
 struct LutLevel {
   SubnetConfig config;
   std::map<OperatingPoint, LutEntry> at;
+  std::map<std::pair<OperatingPoint, CoLoad>, LutEntry> beside;  // the same beside other work
+  bool held_out = false;  // measured to check predictions; no correction is fitted to it
 };
 
 // Key of a row that is of networks of one input resolution: published tables have a row per resolution even
@@ -70,8 +96,21 @@ class Lut {
   struct Correction {
     double scale = 1, offset_s = 0, mape = 0;
     int count = 0;
+    // Of predictions for sub-networks that no fit ever saw; held_out 0: there were none.
+    int held_out = 0;
+    double held_out_mape = 0, held_out_tau = 0;
   };
   std::map<OperatingPoint, Correction> corrections;
+  // How fast the machine did a fixed piece of work beside the entries of a point, in vector multiply-adds per
+  // second: a clock that moves, a busy neighbour on the same core and stolen time all show in it.
+  struct Speed {
+    double own_per_s = 0;  // what it reached whenever nothing held it up: 95th percentile
+    double p50_per_s = 0, lowest_per_s = 0;
+    int probes = 0;
+    double slow_share = 0;  // of the probes
+    double waited_s = 0;    // for it to be fast again
+  };
+  std::map<OperatingPoint, Speed> speeds;
 
   [[nodiscard]] std::vector<OperatingPoint> points() const;  // sorted, of units and levels
 
@@ -88,6 +127,18 @@ class Lut {
   // (SearchSpace::canonical), as all of `levels` are. No allocation.
   [[nodiscard]] const LutEntry* level_entry(const SubnetConfig& config,
                                             const OperatingPoint& point) const noexcept;
+  // The loads beside which levels were measured at `point`, sorted.
+  [[nodiscard]] std::vector<CoLoad> loads(const OperatingPoint& point) const;
+  // The level beside that load; nullptr if it was not measured. No allocation.
+  [[nodiscard]] const LutEntry* beside_entry(const SubnetConfig& config, const OperatingPoint& point,
+                                             const CoLoad& load) const noexcept;
+  // How much longer the level takes beside that load than alone: medians, and mean over median alone, which
+  // holds the time without a core. Nothing when one of the two was not measured. No allocation.
+  struct Slowdown {
+    double p50 = 1, mean = 1;
+  };
+  [[nodiscard]] std::optional<Slowdown> slowdown(const SubnetConfig& config, const OperatingPoint& point,
+                                                 const CoLoad& load) const noexcept;
 };
 
 }  // namespace dsn

@@ -119,6 +119,16 @@ std::string lut_text(const Lut& lut) {
     text +=
         fmt::format("blocks    at {}: sum x {:.3f} {:+.1f} us, error {:.1f} % (n={})\n", point_text(point),
                     correction.scale, correction.offset_s * 1e6, correction.mape * 100, correction.count);
+    if (correction.held_out > 0)
+      text += fmt::format("held out  at {}: error {:.1f} %, Kendall tau {:.2f} (n={}, in no fit)\n",
+                          point_text(point), correction.held_out_mape * 100, correction.held_out_tau,
+                          correction.held_out);
+  }
+  for (const auto& [point, speed] : lut.speeds) {
+    text += fmt::format("speed     at {}: the machine's own in {} of {} looks\n", point_text(point),
+                        format_percent(1 - speed.slow_share), speed.probes);
+    for (const CoLoad& load : lut.loads(point))
+      text += fmt::format("beside    at {}: {}\n", point_text(point), describe(load));
   }
   return text + lut_levels_text(lut, space);
 }
