@@ -104,7 +104,7 @@ class Lut {
   // How fast the machine did a fixed piece of work beside the entries of a point, in vector multiply-adds per
   // second: a clock that moves, a busy neighbour on the same core and stolen time all show in it.
   struct Speed {
-    double own_per_s = 0;  // what it reached whenever nothing held it up: 95th percentile
+    double own_per_s = 0;  // what it reached whenever nothing held it up: 90th percentile
     double p50_per_s = 0, lowest_per_s = 0;
     int probes = 0;
     double slow_share = 0;  // of the probes

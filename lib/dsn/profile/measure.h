@@ -55,7 +55,7 @@ struct ProfileOptions {
   std::function<double()> speed;
   bool watch_speed = true;        // false: never looked at
   double speed_tolerance = 0.08;  // slower than its own speed by more than this does not count
-  int repeats = 3;        // an entry disturbed throughout ends after its maximum and so many minimum times
+  int repeats = 3;        // an entry disturbed throughout ends after so many minimum times more
   double patience_s = 2;  // how long, in all, to wait for the machine to have its own speed
   std::map<OperatingPoint, double> own_speeds;         // known from before (another LUT's `speeds`)
   std::function<std::optional<double>()> temperature;  // degrees Celsius, read beside each visit

@@ -147,9 +147,7 @@ void PointRun::judge_all() {
 double PointRun::speed() {
   if (!options_.speed || load_ != nullptr) return 0;
   if (point_.threads > 1) options_.sleep(kSettle);
-  const double per_s = options_.speed();
-  speeds_.add(per_s);
-  return per_s;
+  return options_.speed();
 }
 
 void PointRun::await_own_speed() {
@@ -179,6 +177,7 @@ void PointRun::visit(std::size_t index) {
   const double before_per_s = now_per_s_;
   infer(entry);
   now_per_s_ = speed();
+  if (now_per_s_ > 0) speeds_.add(now_per_s_);
   look();
   around.per_s = std::min(before_per_s, now_per_s_);
   entry.series.close(around);

@@ -14,9 +14,9 @@
 namespace dsn {
 namespace {
 
-// Of an entry, disturbed or not.
+// Of an entry that is disturbed throughout.
 double most_time(const ProfileOptions& options) {
-  return options.max_time_s + options.repeats * options.min_time_s;
+  return options.min_time_s * (1 + options.repeats);
 }
 
 }  // namespace
@@ -110,12 +110,11 @@ void Series::judge(const ProfileOptions& options, const Standard& standard) {
   const double runs = static_cast<double>(kept.samples.size()) / options.min_runs;
   const double time = options.min_time_s > 0 ? kept.useful_s / options.min_time_s : 1;
   useful_ = kept.disturbed ? 0 : std::min({1.0, runs, time});
-  const bool enough = !kept.disturbed && useful_ >= 1;
+  const bool settled = rel_error(kept.samples) <= options.rel_error;
   const int most_runs = options.min_runs * (options.repeats > 0 ? 2 : 1);
-  const bool spent = total_s_ >= most_time(options) && samples_.size() >= static_cast<std::size_t>(most_runs);
-  finished =
-      (enough && (rel_error(kept.samples) <= options.rel_error || kept.total_s >= options.max_time_s)) ||
-      spent;
+  finished = kept.disturbed
+                 ? total_s_ >= most_time(options) && samples_.size() >= static_cast<std::size_t>(most_runs)
+                 : useful_ >= 1 && (settled || kept.total_s >= options.max_time_s);
 }
 
 bool Series::is_disturbed(const ProfileOptions& options, const Standard& standard) const {

@@ -13,7 +13,8 @@ namespace {
 constexpr double kRunTime = 50e-6;
 // Independent sums: two units with a latency of up to six cycles are busy, and sixteen registers hold them.
 constexpr std::size_t kSums = 12;
-constexpr std::size_t kFew = 20;  // with fewer speeds the highest counts
+constexpr std::size_t kFew = 20;  // of fewer speeds nothing is known
+constexpr double kHigh = 0.9;     // a core that was idle may be faster for a moment: not the highest
 
 using Lanes = float __attribute__((vector_size(16)));
 
@@ -59,15 +60,14 @@ double SpeedProbe::operator()() const {
 void SpeedLog::add(double per_s) {
   speeds_.push_back(per_s);
   // Sorting for every single one would take longer than the work.
-  if (speeds_.size() > kFew && speeds_.size() < judged_ + judged_ / 10 + 1) return;
+  if (speeds_.size() < kFew || speeds_.size() < judged_ + judged_ / 10) return;
   judged_ = speeds_.size();
-  // It does not fall again: while a slow machine is waited for, most looks are slow.
-  own_ = std::max({own_, known_, quantile(speeds_, speeds_.size() < kFew ? 1 : 0.95)});
+  own_ = std::max(own_, quantile(speeds_, kHigh));
 }
 
 Lut::Speed SpeedLog::summary(double tolerance) const {
   Lut::Speed speed;
-  speed.own_per_s = own_;
+  speed.own_per_s = own_ > 0 ? own_ : quantile(speeds_, kHigh);
   speed.p50_per_s = median(speeds_);
   speed.lowest_per_s = *std::min_element(speeds_.begin(), speeds_.end());
   speed.probes = static_cast<int>(speeds_.size());

@@ -34,10 +34,11 @@ class SpeedProbe {
 class SpeedLog {
  public:
   // own_per_s: what is known of the machine's own speed at this point from before; 0: nothing.
-  explicit SpeedLog(double own_per_s) : known_(own_per_s) {}
+  explicit SpeedLog(double own_per_s) : own_(own_per_s) {}
+  // Of a look right after work; while a slow machine is waited for, looks say nothing of what is usual.
   void add(double per_s);
-  // The machine's own speed, reached whenever nothing holds it up: the highest that the 95th percentile has
-  // been, or what was known if that is more. 0 before the first.
+  // The machine's own speed, reached whenever nothing holds it up: the highest that the 90th percentile has
+  // been, or what was known if that is more. 0 as long as too few are known: then none is slow.
   [[nodiscard]] double own() const noexcept { return own_; }
   [[nodiscard]] bool is_slow(double per_s, double tolerance) const noexcept {
     return per_s > 0 && per_s < own_ * (1 - tolerance);
@@ -48,7 +49,7 @@ class SpeedLog {
 
  private:
   std::vector<double> speeds_;
-  double known_ = 0, own_ = 0;
+  double own_ = 0;
   std::size_t judged_ = 0;  // speeds that own_ was made from
 };
 
