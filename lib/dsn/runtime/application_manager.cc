@@ -280,6 +280,8 @@ void ApplicationManager::set_gate(int placement) noexcept {
   const bool climbs = !must_ease_ && settled() && budget_ >= 1 && (!leap_ || since_change_ >= kSharpen);
   gate.harder_limit_s = free || climbs ? measured_s : -1;
 
+  gate.most_s = std::max({gate.easier_limit_s, gate.same_limit_s, gate.floor_limit_s, gate.harder_limit_s});
+
   if (first) {
     gate.easier_s = -1;
     gate.same_s = kUnlimited;

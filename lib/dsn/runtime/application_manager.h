@@ -64,6 +64,10 @@ class ApplicationManager {
     if (demand_s <= gate.same_s) return demand_s <= (floor ? gate.floor_limit_s : gate.same_limit_s);
     return demand_s <= gate.harder_limit_s && level <= highest_;
   }
+  // No setting of more demand may be chosen at a placement.
+  [[nodiscard]] double most_s(int placement) const noexcept {
+    return gates_[static_cast<std::size_t>(placement)].most_s;
+  }
   // Levels that may run at all: the first and one past the last.
   [[nodiscard]] int first_level() const noexcept { return first_level_; }
   [[nodiscard]] int end_level() const noexcept { return end_level_; }
@@ -95,6 +99,7 @@ class ApplicationManager {
     double easier_s = -1, same_s = 0;  // up to these, a demand is easier than the present one, or the same
     double easier_limit_s = 0, same_limit_s = 0, harder_limit_s = 0;  // what may be chosen of each
     double floor_limit_s = 0;            // and, of the same, where nothing is easier
+    double most_s = 0;                   // of all
     double ceiling_s = 0;                // of the evidence
     double expected = 1, predicted = 1;  // latency over demand: its mean, and with the asked probability
   };

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kLeastPeriod = 1e-6;
 constexpr double kRounding = 1 + 1e-9;
+constexpr double kUnresolved = std::numeric_limits<double>::max();  // lateness of an offer not worked out yet
 
 bool is_gpu(const ClusterView& view) noexcept {
   return view.cluster != nullptr && view.cluster->kind == ClusterKind::gpu;
@@ -132,6 +133,7 @@ Offer PlatformManager::best_offer(std::size_t app, int placement, int opp) const
   const Objective objective = judge_.objective();
   int best = -1, below = -1, fastest = -1;  // below: the most accurate of those below the floor
   double first_key = 0, second_key = 0, least_s = 0;
+  const double most_s = manager.most_s(placement);
   bool over = false;  // the budget
   for (const int level : costs.by_accuracy()) {
     if (level < manager.first_level() || level >= manager.end_level()) continue;
@@ -143,7 +145,7 @@ Offer PlatformManager::best_offer(std::size_t app, int placement, int opp) const
       fastest = level;
       least_s = demand_s;
     }
-    if (!manager.open(level, placement, demand_s)) continue;
+    if (demand_s > most_s || !manager.open(level, placement, demand_s)) continue;
     if (accuracy < floor) {
       if (below < 0) below = level;
       continue;
@@ -166,14 +168,25 @@ Offer PlatformManager::best_offer(std::size_t app, int placement, int opp) const
   // Where latency comes first, what is left is the most accurate of what is on time, or the fastest.
   const bool simple = !over && judge_.before(Criterion::latency, Criterion::accuracy) &&
                       (budget_j <= 0 || judge_.before(Criterion::latency, Criterion::energy));
-  if (simple && (below < 0 || budget_j <= 0))
-    return offer(app, {below >= 0 ? below : fastest, placement, opp});
+  if (simple && (below < 0 || budget_j <= 0)) {
+    Offer open_question;
+    open_question.level = below >= 0 ? below : fastest;
+    open_question.lateness = kUnresolved;
+    return open_question;
+  }
   Offer result;
   for (int level = manager.first_level(); level < manager.end_level(); ++level) {
     const Offer next = offer(app, {level, placement, opp});
     if (level == manager.first_level() || judge_.better(next, result)) result = next;
   }
   return result;
+}
+
+// What an offer that misses a goal gives is worked out when it is needed, which it seldom is.
+const Offer& PlatformManager::resolved(std::size_t app, int placement, int opp) noexcept {
+  Offer& cell = offers_[app][static_cast<std::size_t>(placement)][static_cast<std::size_t>(opp)];
+  if (cell.lateness == kUnresolved) cell = offer(app, {cell.level, placement, opp});
+  return cell;
 }
 
 // The best level for every application, placement and OPP: those of different applications do not depend on
@@ -287,16 +300,17 @@ PlatformManager::Share PlatformManager::settle(std::size_t cluster, const Group&
   const Range range = ranges_[cluster];
   std::array<Bound, kMaxOpps> bounds;
   std::array<bool, kMaxOpps> left{};
-  const auto offers_at = [&](int opp) {
+  const auto offers_at = [&](int opp, bool resolve) {
     Offers offers{};
     for (std::size_t m = 0; m < group.count; ++m) {
       const std::size_t a = group.members[m];
       offers[m] = &offers_[a][static_cast<std::size_t>(mapping[a])][static_cast<std::size_t>(opp)];
+      if (resolve) offers[m] = &resolved(a, mapping[a], opp);
     }
     return offers;
   };
   for (int opp = range.low; opp <= range.high; ++opp) {
-    const Offers offers = offers_at(opp);
+    const Offers offers = offers_at(opp, false);
     Bound bound;
     bound.power_w = idle_at(cluster, opp);
     for (std::size_t m = 0; m < group.count; ++m) {
@@ -332,7 +346,7 @@ PlatformManager::Share PlatformManager::settle(std::size_t cluster, const Group&
         return best;
     }
     left[static_cast<std::size_t>(next)] = false;
-    Offers offers = offers_at(next);
+    Offers offers = offers_at(next, true);
     const Share share = weigh(cluster, next, group, mapping, allowance_w, offers);
     if (!found || better(share.score, best.score)) best = share;
     found = true;

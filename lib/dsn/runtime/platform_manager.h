@@ -94,6 +94,7 @@ class PlatformManager {
   void set_choices(std::size_t app, bool capped) noexcept;
   [[nodiscard]] Offer offer(std::size_t app, const Setting& setting) const noexcept;
   [[nodiscard]] Offer best_offer(std::size_t app, int placement, int opp) const noexcept;
+  [[nodiscard]] const Offer& resolved(std::size_t app, int placement, int opp) noexcept;
   void set_terms() noexcept;
   void fill_offers() noexcept;
 

@@ -104,8 +104,7 @@ double PlatformManager::least_w_of(std::size_t cluster, const Group& group, cons
   Offers offers{};
   const int opp = ranges_[cluster].low;
   for (std::size_t i = 0; i < group.count; ++i)
-    offers[i] = &offers_[group.members[i]][static_cast<std::size_t>(mapping[group.members[i]])]
-                        [static_cast<std::size_t>(opp)];
+    offers[i] = &resolved(group.members[i], mapping[group.members[i]], opp);
   return weigh(cluster, opp, group, mapping, 0, offers).power_w;
 }
 
@@ -232,9 +231,7 @@ Plan PlatformManager::make_plan(const Candidate& chosen, bool stays) noexcept {
     Offers offers{};
     for (std::size_t i = 0; i < group.count; ++i) {
       const std::size_t a = group.members[i];
-      offers[i] =
-          stays ? &present_[a]
-                : &offers_[a][static_cast<std::size_t>(chosen.mapping[a])][static_cast<std::size_t>(opp)];
+      offers[i] = stays ? &present_[a] : &resolved(a, chosen.mapping[a], opp);
     }
     (void)weigh(c, opp, group, chosen.mapping, chosen.allowance_w[c], offers);
     for (std::size_t i = 0; i < group.count; ++i) {
