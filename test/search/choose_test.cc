@@ -76,3 +76,40 @@ TEST_CASE("choose_levels: empty fronts and single points are no trouble") {
   CHECK(choose_levels(two, 1, 0) == std::vector<std::size_t>{1});
   CHECK(choose_levels(two, 0, 0).empty());
 }
+
+TEST_CASE("choose_levels: where one operating point spreads levels unlike another, both are covered") {
+  // The first half of the front differs at the first point only, the second half at the other only.
+  std::vector<ParetoPoint> front;
+  std::vector<double> other;
+  for (int i = 0; i <= 20; ++i) {
+    front.push_back({std::pow(1.1, std::min(i, 10)) + 1e-6 * i, 0.5 + 0.01 * i});
+    other.push_back(std::pow(1.1, std::max(i - 10, 0)));
+  }
+  // At the first point alone nothing tells the second half apart.
+  const auto inside = [](const std::vector<std::size_t>& picked, std::size_t low, std::size_t high) {
+    return std::count_if(picked.begin(), picked.end(), [&](std::size_t i) { return i > low && i < high; });
+  };
+  const auto alone = choose_levels(front, 5, 0.01), both = choose_levels(front, {other}, 5, 0.01);
+  CHECK(inside(alone, 10, 20) == 0);
+  CHECK(inside(both, 0, 10) >= 1);
+  CHECK(inside(both, 10, 20) >= 1);
+  CHECK(both.size() == 5);
+  // One that says the same again changes nothing.
+  std::vector<double> same;
+  for (const ParetoPoint& point : front) same.push_back(2 * point.cost);
+  CHECK(choose_levels(front, {same, same}, 5, 0.01) == alone);
+}
+
+TEST_CASE("measured_noise: the scatter of levels in a table at that point, 0 where none was measured") {
+  dsn::Lut lut;
+  const dsn::OperatingPoint point{"cpu", 1, 0, 1};
+  CHECK(dsn::measured_noise(lut, point) == 0);
+  for (const double mad : {0.01, 0.02, 0.06}) {
+    dsn::LutEntry entry;
+    entry.latency_s = 2e-3;
+    entry.mad_s = mad * entry.latency_s;
+    lut.levels.push_back({{}, {{point, entry}}});
+  }
+  CHECK(dsn::measured_noise(lut, point) == doctest::Approx(1.4826 * 0.02));
+  CHECK(dsn::measured_noise(lut, {"gpu", 1, 0, 1}) == 0);
+}

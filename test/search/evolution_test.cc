@@ -154,6 +154,31 @@ TEST_CASE("evolve: depends on its seed alone, and ends when the space is used up
   CHECK(counted.calls <= 800);
 }
 
+TEST_CASE("evolve: several starts look at nothing twice, use what they may, and end in one front") {
+  const dsn::SearchSpace ofa = dsn::SearchSpace::load("ofa-mbv3");
+  const Formula predictor(ofa);
+  EvolutionOptions options;
+  options.evaluations = 1500;
+  options.starts = 3;
+  const auto run = [&] {
+    return dsn::evolve(ofa, latency_of(ofa), predictor, {}, options, 1, dsn::silent_job());
+  };
+  const auto front = run();
+  CHECK(predictor.calls == 1500);
+  for (std::size_t i = 1; i < front.size(); ++i)
+    CHECK((front[i].latency_s > front[i - 1].latency_s && front[i].accuracy > front[i - 1].accuracy));
+  CHECK(same(front, run()));
+
+  // All of a space that can be enumerated, whoever looked first.
+  const dsn::SearchSpace space = dsn::fakes::tiny_space();
+  const Formula counted(space);
+  options.evaluations = 5000;
+  const auto whole = dsn::evolve(space, latency_of(space), counted, {}, options, 1, dsn::silent_job());
+  CHECK(counted.calls <= 800);
+  const auto all = everything(space);
+  CHECK(whole.size() == dsn::pareto_front(all).size());
+}
+
 TEST_CASE("evolve: options out of range are refused") {
   const dsn::SearchSpace space = dsn::fakes::tiny_space();
   const Formula predictor(space);
@@ -165,6 +190,10 @@ TEST_CASE("evolve: options out of range are refused") {
   CHECK(code_of(run({1, 100, 0.1}), "population 1") == dsn::ErrorCode::bad_usage);
   CHECK(code_of(run({64, 10, 0.1}), "10 evaluations") == dsn::ErrorCode::bad_usage);
   CHECK(code_of(run({64, 100, 2}), "mutation") == dsn::ErrorCode::bad_usage);
+  EvolutionOptions many;
+  many.evaluations = 100;
+  many.starts = 3;
+  CHECK(code_of(run(many), "starts: found 3") == dsn::ErrorCode::bad_usage);
 }
 
 TEST_CASE("fastest: no sub-network of that resolution is faster") {

@@ -11,6 +11,7 @@
 #include "dsn/search/ofa_predictor.h"
 #include "dsn/search/pareto.h"
 #include "dsn/search/point_series.h"
+#include "dsn/search/row_costs.h"
 #include "fakes/tiny_space.h"
 #include "synthetic.h"
 
@@ -176,6 +177,60 @@ TEST_CASE("search_predicted: calibrated beside predicted, and a family that read
   CHECK(series[0].accuracy_is == "modelled");
   CHECK(series[1].points.size() == result.front.size());
   CHECK(series[1].points[0].latency_s == result.front[0].latency_s);
+}
+
+TEST_CASE("search_predicted: the worst of several operating points, memory and energy as third objectives") {
+  Tiny tiny;
+  tiny.options.evaluations = 5000;
+  const OperatingPoint slow{"cpu", 1, 5e8, 1};
+  for (auto& [key, at] : tiny.lut.units) {
+    at[slow] = at.at(kPoint);
+    at[slow].latency_s *= key.find("-k5-") != std::string::npos ? 3.0 : 0.8;
+    at.at(kPoint).energy_j = 2 * at.at(kPoint).latency_s;
+  }
+  tiny.options.worst_over = {slow, kPoint};
+  tiny.options.third = dsn::ThirdObjective::memory;
+  const PredictedSearch result = tiny.search();
+  CHECK(result.points.size() == 2);
+  int by_slow = 0;
+  for (const auto& point : result.front) {
+    const dsn::Network network = dsn::make_network(tiny.space, point.config);
+    const double at_fast = tiny.lut.predict_latency(network, kPoint);
+    const double at_slow = tiny.lut.predict_latency(network, slow);
+    CHECK(point.latency_s == doctest::Approx(std::max(at_fast, at_slow)).epsilon(1e-12));
+    by_slow += at_slow > at_fast ? 1 : 0;
+    REQUIRE(point.latency_at_s.size() == 2);
+    CHECK(point.latency_at_s[1] == doctest::Approx(at_slow).epsilon(1e-12));
+    CHECK(point.memory_bytes == dsn::peak_activation_bytes(network));
+    CHECK(point.energy_j == doctest::Approx(2 * at_fast));
+  }
+  CHECK(by_slow > 0);
+  CHECK(by_slow < static_cast<int>(result.front.size()));
+  dsn::Json document = dsn::pure_envelope("dsn.family", 1, {}, dsn::Json::object());
+  document.update(dsn::to_family(result, tiny.space, "a formula").to_json());
+  document.update(dsn::to_json(result, tiny.space));
+  dsn::check_schema(document, "dsn.family", "here");
+  CHECK(document["search"]["worst_over"].size() == 2);
+  tiny.options.third = dsn::ThirdObjective::energy;
+  CHECK(tiny.search().energy_origin == dsn::Origin::measured);
+}
+
+TEST_CASE("search_predicted: levels closer than what levels of the table scatter are one level") {
+  Tiny tiny;
+  tiny.options.evaluations = 5000;
+  const std::size_t before = tiny.search().levels.size();
+  dsn::LutEntry noisy;
+  noisy.latency_s = 1e-3;
+  noisy.mad_s = 0.4e-3;
+  noisy.samples = 50;
+  tiny.lut.levels.push_back({tiny.space.largest(), {{kPoint, noisy}}});
+  const PredictedSearch result = tiny.search();
+  CHECK(result.noise == doctest::Approx(1.4826 * 0.4));
+  CHECK(result.levels.size() < before);
+  for (std::size_t n = 1; n < result.levels.size(); ++n) {
+    CHECK(result.front[result.levels[n]].latency_s >
+          (1 + result.noise) * result.front[result.levels[n - 1]].latency_s);
+  }
 }
 
 TEST_CASE("search_predicted: the same for one thread and three, another for another seed") {

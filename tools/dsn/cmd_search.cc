@@ -43,10 +43,27 @@ void add_effort(CLI::App& app, SearchFlags& flags) {
       ->group(group);
 }
 
+void add_fitting(CLI::App& app, SearchFlags& flags) {
+  const std::string group = "Fitting a predictor";
+  add_path(app, "--fit-predictor", flags.fit_predictor,
+           "Evaluate sub-networks of --supernet on --data, train a predictor on them, write it (safetensors)")
+      ->group(group);
+  app.add_option("--fit-samples", flags.fit_samples, "Sub-networks to evaluate for it")
+      ->check(in_range(10, 1 << 20))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--guide", flags.guide,
+                 "What the search with a super-network predicts with between its evaluations")
+      ->check(CLI::IsMember({"ridge", "mlp"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
 void add_predictor(CLI::App& app, SearchFlags& flags) {
   const std::string group = "With a predictor";
   add_path(app, "--predictor", flags.predictor,
-           "Accuracy from this network instead of images: Once-for-All's, as safetensors")
+           "Accuracy from this network instead of images: one of --fit-predictor, or Once-for-All's "
+           "(safetensors)")
       ->group(group);
   app.add_option("--space", flags.space, "A shipped search space or a dsn.space file")
       ->type_name("NAME|FILE")
@@ -60,7 +77,7 @@ void add_predictor(CLI::App& app, SearchFlags& flags) {
       ->type_name("FILE[#NAME]")
       ->group(group);
   app.add_option("--third-objective", flags.third, "Also keep this low")
-      ->check(CLI::IsMember({"none", "macs", "params", "energy"}))
+      ->check(CLI::IsMember({"none", "macs", "params", "memory", "energy"}))
       ->capture_default_str()
       ->group(group);
   app.add_option("--evaluations", flags.predicted.evaluations, "Sub-networks to look at")
@@ -75,6 +92,12 @@ void add_predictor(CLI::App& app, SearchFlags& flags) {
 
 int run(SearchFlags& flags, const Session& session) {
   if (!flags.plot.empty()) check_plot_path(flags.plot);
+  if (!flags.fit_predictor.empty()) {
+    if (!flags.predictor.empty() || !flags.space.empty())
+      throw Error(ErrorCode::bad_usage, "--fit-predictor: found with --predictor or --space",
+                  "fit one first, then search with it");
+    return run_fit_predictor(flags, session);
+  }
   if (flags.predictor.empty()) {
     if (!flags.space.empty())
       throw Error(ErrorCode::bad_usage, "--space: found without --predictor",
@@ -139,6 +162,16 @@ OperatingPoint choose_point(const std::string& text, const Lut& lut, const Searc
   return *best;
 }
 
+std::vector<OperatingPoint> same_mapping(const Lut& lut, const OperatingPoint& point) {
+  std::vector<OperatingPoint> others;
+  for (const OperatingPoint& other : lut.points()) {
+    if (other.cluster == point.cluster && other.threads == point.threads && other.batch == point.batch &&
+        other != point)
+      others.push_back(other);
+  }
+  return others;
+}
+
 Command add_search(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<SearchFlags>();
   flags->threads = default_threads();
@@ -158,6 +191,8 @@ Command add_search(CLI::App& root, CommonFlags& common) {
       ->capture_default_str();
   app.add_option("--point", flags->point, "Point of the table to search at; default: the fastest")
       ->type_name("CLUSTER:THREADS");
+  app.add_flag("--all-opps", flags->all_opps,
+               "Latency is the worst over the table's frequencies of that point; levels cover them all");
   add_duration(app, "--max-latency", flags->options.max_latency_s,
                "Only sub-networks that are predicted to be this fast");
   add_fraction(app, "--min-accuracy", flags->options.min_accuracy,
@@ -168,6 +203,7 @@ Command add_search(CLI::App& root, CommonFlags& common) {
   app.add_option("--engine", flags->engine, "Executor to measure with")->capture_default_str();
   app.add_flag("--resume", flags->resume, "Continue an interrupted search");
   add_effort(app, *flags);
+  add_fitting(app, *flags);
   add_predictor(app, *flags);
   add_threads(app, flags->threads);
   add_seed(app, flags->options.seed);

@@ -12,6 +12,7 @@
 #include "dsn/core/random.h"
 #include "dsn/core/stats.h"
 #include "dsn/core/units.h"
+#include "dsn/platform/power.h"
 
 namespace dsn {
 namespace {
@@ -170,20 +171,13 @@ void measure_energy(Executor& executor, const ProfileOptions& options, std::span
 
 void model_energy(const Platform& platform, const ProfileOptions& options, const OperatingPoint& point,
                   Lut& lut) {
-  if (platform.power_rail.empty()) return;
-  const Cluster& cluster = platform.clusters[options.cluster];
-  const auto opp = std::find_if(cluster.opps.begin(), cluster.opps.end(),
-                                [&](const Opp& row) { return row.freq_hz == point.freq_hz; });
-  if (opp == cluster.opps.end() || !opp->busy_power_w || !opp->idle_power_w) return;
-  const auto cores = static_cast<double>(cluster.cpus.size());
-  const double share =
-      cluster.kind == ClusterKind::gpu || cores == 0 ? 1.0 : std::min(1.0, point.threads / cores);
-  const double power_w =
-      platform.base_power_w + *opp->idle_power_w + share * (*opp->busy_power_w - *opp->idle_power_w);
+  const auto power_w =
+      modelled_power_w(platform, platform.clusters[options.cluster].name, point.freq_hz, point.threads);
+  if (!power_w) return;
   for (LutLevel& level : lut.levels) {
     const auto at = level.at.find(point);
     if (at == level.at.end() || at->second.energy_j) continue;
-    at->second.energy_j = power_w * at->second.latency_s;
+    at->second.energy_j = *power_w * at->second.latency_s;
     at->second.energy_origin = Origin::modelled;
   }
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "dsn/profile/lut.h"
 #include "dsn/search/pareto.h"
 
 namespace dsn {
@@ -18,5 +19,16 @@ namespace dsn {
 // remains.
 [[nodiscard]] std::vector<std::size_t> choose_levels(std::span<const ParetoPoint> front, std::size_t count,
                                                      double noise);
+
+// The same where costs differ with the operating point: elsewhere[p][i] is the cost of point i of the front
+// at another operating point p, above 0. Coverage and value are averaged over all of them, so that the
+// targets of each are covered; neighbours differ by more than `noise` at one of them at least.
+[[nodiscard]] std::vector<std::size_t> choose_levels(std::span<const ParetoPoint> front,
+                                                     const std::vector<std::vector<double>>& elsewhere,
+                                                     std::size_t count, double noise);
+
+// How much a level's latency scatters in a look-up table, relative: the median over what was measured end to
+// end at `point`, as a standard deviation. 0 when nothing was.
+[[nodiscard]] double measured_noise(const Lut& lut, const OperatingPoint& point);
 
 }  // namespace dsn

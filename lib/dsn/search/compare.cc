@@ -66,9 +66,11 @@ std::optional<double> ComparedPoint::gain() const {
 
 std::string comparison_definition() {
   return "at each point of the baseline's Pareto front: speed-up is its latency over ours at its accuracy, "
-         "gain is our accuracy at its latency less its own. Ours is interpolated linearly on our front; below "
+         "gain is our accuracy at its latency less its own. Ours is interpolated linearly on our front; "
+         "below "
          "our least accurate point that one's latency counts, beyond our slowest point that one's accuracy, "
-         "and nothing where we are never as accurate or as fast. best: the largest of all points. at its top: "
+         "and nothing where we are never as accurate or as fast. best: the largest of all points. at its "
+         "top: "
          "speed-up at the baseline's most accurate point, gain at its most accurate point within the "
          "latencies of our front.";
 }

@@ -5,22 +5,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <map>
 #include <numeric>
-#include <string_view>
+#include <optional>
+#include <string>
 #include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "dsn/core/error.h"
+#include "dsn/search/combine.h"
+#include "dsn/search/crowding.h"
 #include "dsn/search/pareto.h"
 #include "dsn/search/row_batch.h"
 
 namespace dsn {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t kRefineBatch = 512;  // rows; enough work for every thread
+constexpr double kNicheWidth = 0.02;       // of costs, relative
+constexpr std::size_t kElites = 6;         // refined at a time
+constexpr std::size_t kCombinations = 12;  // per refined row
 
 class Evolution {
  public:
@@ -32,17 +38,88 @@ class Evolution {
         batch_(genes, objectives, threads),
         rng_(Rng::stream(seed, "search.evolve")) {}
 
+  void run(std::span<const SubnetConfig> seeds, Job& job) {
+    const int starts = options_.starts, parts = starts > 1 ? starts + 1 : 1;
+    const auto end_of = [&](int part) {
+      return static_cast<std::size_t>(std::int64_t{options_.evaluations} * part / parts);
+    };
+    for (island_ = 1; island_ <= starts; ++island_) {
+      limit_ = end_of(island_);
+      const auto share = static_cast<double>(limit_ - looked_at());
+      const auto evolved = looked_at() + static_cast<std::size_t>((1 - options_.refine) * share);
+      start(seeds);
+      while (looked_at() < evolved && go_on(job) && step(evolved)) {
+      }
+      finish(job);
+      leave_island();
+    }
+    if (starts == 1) return;
+    limit_ = end_of(parts);
+    finish(job);
+  }
+
+  [[nodiscard]] RowEvolution result() const {
+    RowEvolution result;
+    result.evaluations = looked_at();
+    for (const std::size_t i : front_) result.front.push_back(row_of(i));
+    result.any_feasible = !front_.empty();
+    if (!result.any_feasible)
+      result.nearest = row_of(
+          static_cast<std::size_t>(std::min_element(excess_.begin(), excess_.end()) - excess_.begin()));
+    return result;
+  }
+
+ private:
+  // Row `to` is row `from` with one gene set to `value`.
+  struct Changed {
+    std::size_t from, to, gene;
+    Gene value;
+  };
+
   [[nodiscard]] std::size_t looked_at() const { return excess_.size(); }
+
+  bool go_on(Job& job) const {
+    job.check_stop();
+    job.advance(static_cast<double>(looked_at()));
+    return true;
+  }
+
+  // Refines; what that could not use goes to more generations.
+  void finish(Job& job) {
+    while (looked_at() < limit_ && go_on(job) && refine()) {
+    }
+    while (looked_at() < limit_ && go_on(job) && step(limit_)) {
+    }
+  }
+
+  // Forgets all but what rows cost, or after the last puts together what was found.
+  void leave_island() {
+    if (options_.starts == 1) return;
+    merged_.insert(merged_.end(), front_.begin(), front_.end());
+    population_.clear();
+    front_.clear();
+    elites_.clear();
+    queue_.clear();
+    if (island_ < options_.starts) {
+      refined_.clear();
+      return;
+    }
+    population_ = front_ = best_of(merged_);
+    select();
+    std::vector<std::size_t> all(looked_at());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    if (count() == 2) keep_elites(all);
+  }
 
   void start(std::span<const SubnetConfig> seeds) {
     std::vector<Gene> row(width());
     for (const SubnetConfig& config : seeds) {
       genes_.write(config, row.data());
-      propose(row, limit());
+      propose(row, limit_);
     }
     for (int tries = 0; tries < 20 * options_.population && waiting() < population_size(); ++tries) {
       genes_.draw(rng_, row.data());
-      propose(row, limit());
+      propose(row, limit_);
     }
     take_in();
   }
@@ -57,37 +134,28 @@ class Evolution {
     return take_in();
   }
 
-  // Every single change of members of the front that were not tried yet; false when there are none left.
+  // Every single change of members of the front that were not tried yet, then those put together that promise
+  // most; false when there are none left.
   bool refine() {
     std::vector<std::size_t> open;
     for (const std::size_t i : front_) {
       if (refined_.count(i) == 0) open.push_back(i);
     }
-    if (open.empty()) return false;
     rng_.shuffle(std::span<std::size_t>(open));
+    if (open.empty()) open = next_elites();
+    if (open.empty()) return false;
+    std::vector<Changed> changed;
     for (const std::size_t i : open) {
-      if (waiting() >= kRefineBatch || looked_at() + waiting() >= limit()) break;
+      if (waiting() >= kRefineBatch || looked_at() + waiting() >= limit_) break;
       refined_.insert(i);
-      propose_changes(i);
+      propose_changes(i, changed);
     }
+    take_in();
+    if (count() == 2) propose_combinations(changed);
     take_in();
     return true;
   }
 
-  [[nodiscard]] std::size_t limit() const { return static_cast<std::size_t>(options_.evaluations); }
-
-  [[nodiscard]] RowEvolution result() const {
-    RowEvolution result;
-    result.evaluations = looked_at();
-    for (const std::size_t i : front_) result.front.push_back(row_of(i));
-    result.any_feasible = !front_.empty();
-    if (!result.any_feasible)
-      result.nearest = row_of(
-          static_cast<std::size_t>(std::min_element(excess_.begin(), excess_.end()) - excess_.begin()));
-    return result;
-  }
-
- private:
   [[nodiscard]] std::size_t width() const { return genes_.size(); }
   [[nodiscard]] std::size_t count() const { return objectives_.size(); }
   [[nodiscard]] std::size_t population_size() const { return static_cast<std::size_t>(options_.population); }
@@ -104,30 +172,86 @@ class Evolution {
     return out;
   }
 
-  // Queues a row unless it is known. Genes that mean nothing stay as they are: what they hold comes back when
-  // a child has more blocks.
-  void propose(const std::vector<Gene>& proposed, std::size_t until) {
-    if (looked_at() + waiting() >= until) return;
+  // Queues a row unless it is known; the number it has or will have, nothing when `until` is reached. Genes
+  // that mean nothing stay as they are: what they hold comes back when a child has more blocks.
+  std::optional<std::size_t> propose(const std::vector<Gene>& proposed, std::size_t until) {
     key_ = proposed;
     genes_.canonical(key_.data());
-    const std::string_view bytes(reinterpret_cast<const char*>(key_.data()), key_.size());
-    if (known_.emplace(bytes).second) rows_.insert(rows_.end(), proposed.begin(), proposed.end());
+    const std::string bytes(reinterpret_cast<const char*>(key_.data()), key_.size());
+    if (const auto known = known_.find(bytes); known != known_.end()) {
+      // What another island looked at costs nothing here.
+      if (known->second < looked_at() && home_[known->second] != island_) {
+        home_[known->second] = island_;
+        adopted_.push_back(known->second);
+      }
+      return known->second;
+    }
+    const std::size_t number = looked_at() + waiting();
+    if (number >= until) return std::nullopt;
+    known_.emplace(bytes, number);
+    rows_.insert(rows_.end(), proposed.begin(), proposed.end());
+    return number;
   }
 
   // Looks at what is queued, updates front and population; whether there was anything.
   bool take_in() {
     const std::size_t before = looked_at(), fresh = waiting();
-    if (fresh == 0) return false;
+    if (fresh == 0 && adopted_.empty()) return false;
     costs_.resize((before + fresh) * count());
-    batch_.costs(row(before), fresh, costs_.data() + before * count());
-    for (std::size_t i = before; i < before + fresh; ++i) excess_.push_back(excess_of(costs(i)));
+    if (fresh > 0) batch_.costs(row(before), fresh, costs_.data() + before * count());
     for (std::size_t i = before; i < before + fresh; ++i) {
+      excess_.push_back(excess_of(costs(i)));
+      home_.push_back(island_);
+      adopted_.push_back(i);
+    }
+    for (const std::size_t i : adopted_) {
       population_.push_back(i);
       if (excess_[i] == 0) front_.push_back(i);
     }
     front_ = best_of(front_);
     select();
+    if (count() == 2) keep_elites(adopted_);
+    adopted_.clear();
     return true;
+  }
+
+  // How much more valuable a row is than the best of the front within its cost: at most 0.
+  [[nodiscard]] double margin(std::size_t i) const {
+    const auto next = std::partition_point(front_.begin(), front_.end(),
+                                           [&](std::size_t f) { return costs(f)[0] <= costs(i)[0]; });
+    return next == front_.begin() ? 0 : costs(*(next - 1))[1] - costs(i)[1];
+  }
+
+  void keep_elites(const std::vector<std::size_t>& rows) {
+    const std::size_t coarse = genes_.expand_gene(0);
+    for (const std::size_t i : rows) {
+      if (excess_[i] > 0) continue;
+      std::string niche(reinterpret_cast<const char*>(row(i)), coarse);
+      niche += std::to_string(static_cast<int>(std::floor(std::log(costs(i)[0]) / std::log1p(kNicheWidth))));
+      const auto [elite, fresh] = elites_.emplace(std::move(niche), i);
+      if (!fresh && margin(i) > margin(elite->second)) elite->second = i;
+    }
+  }
+
+  // Some that are not refined, nearest to the front first; the order is made anew when it is used up.
+  std::vector<std::size_t> next_elites() {
+    std::vector<std::size_t> next;
+    const auto take = [&] {
+      for (; !queue_.empty() && next.size() < kElites; queue_.pop_back()) {
+        if (refined_.count(queue_.back()) == 0) next.push_back(queue_.back());
+      }
+    };
+    take();
+    if (!next.empty()) return next;
+    std::vector<std::pair<double, std::size_t>> order;
+    for (const auto& [niche, i] : elites_) {
+      if (refined_.count(i) == 0) order.emplace_back(-margin(i), i);
+    }
+    const std::size_t some = std::min(order.size(), 8 * kElites);
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(some), order.end());
+    for (std::size_t n = some; n-- > 0;) queue_.push_back(order[n].second);
+    take();
+    return next;
   }
 
   // By how much a row misses the limits, relative to them; 0 within.
@@ -153,36 +277,13 @@ class Evolution {
     return best;
   }
 
-  // Distance of each point to its neighbours on its own front; ends are infinitely far.
-  [[nodiscard]] std::vector<double> crowding(const std::vector<double>& points,
-                                             const std::vector<int>& ranks) const {
-    const std::size_t m = count();
-    std::vector<double> distance(ranks.size(), 0);
-    std::vector<std::size_t> order(ranks.size());
-    for (std::size_t o = 0; o < m; ++o) {
-      const auto at = [&](std::size_t i) { return points[i * m + o]; };
-      std::iota(order.begin(), order.end(), std::size_t{0});
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        return std::pair(ranks[a], at(a)) < std::pair(ranks[b], at(b));
-      });
-      for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-        while (end < order.size() && ranks[order[end]] == ranks[order[begin]]) ++end;
-        const double range = std::max(at(order[end - 1]) - at(order[begin]), 1e-12);
-        distance[order[begin]] = distance[order[end - 1]] = kInfinity;
-        for (std::size_t i = begin + 1; i + 1 < end; ++i)
-          distance[order[i]] += (at(order[i + 1]) - at(order[i - 1])) / range;
-      }
-    }
-    return distance;
-  }
-
   // Keeps the best of the population, best first.
   void select() {
     std::vector<std::size_t> within, over;
     for (const std::size_t i : population_) (excess_[i] == 0 ? within : over).push_back(i);
     const std::vector<double> points = gather(within);
     const std::vector<int> ranks = pareto_ranks(points, count());
-    const std::vector<double> distance = crowding(points, ranks);
+    const std::vector<double> distance = crowding_distances(points, ranks, count());
     std::vector<std::size_t> order(within.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -213,15 +314,43 @@ class Evolution {
     }
   }
 
-  void propose_changes(std::size_t i) {
-    std::vector<Gene> changed(row(i), row(i) + width());
+  void propose_changes(std::size_t i, std::vector<Changed>& changed) {
+    std::vector<Gene> genes(row(i), row(i) + width());
     for (std::size_t g = 0; g < width(); ++g) {
-      const Gene own = changed[g];
+      const Gene own = genes[g];
       for (int value = 0; value < genes_.options(g); ++value) {
-        changed[g] = static_cast<Gene>(value);
-        if (changed[g] != own) propose(changed, limit());
+        genes[g] = static_cast<Gene>(value);
+        if (genes[g] == own) continue;
+        const auto to = propose(genes, limit_);
+        if (to && *to != i)
+          changed.push_back({i, *to, g, genes[g]});  // a gene that means nothing changes nothing
       }
-      changed[g] = own;
+      genes[g] = own;
+    }
+  }
+
+  void propose_combinations(const std::vector<Changed>& changed) {
+    std::vector<ParetoPoint> front;
+    for (const std::size_t i : front_) front.push_back({costs(i)[0], -costs(i)[1]});
+    std::vector<GeneChange> changes;
+    for (std::size_t begin = 0, end = 0; begin < changed.size(); begin = end) {
+      const std::size_t from = changed[begin].from;
+      changes.clear();
+      for (; end < changed.size() && changed[end].from == from; ++end) {
+        const Changed& c = changed[end];
+        changes.push_back(
+            {c.gene, c.value, costs(c.to)[0] - costs(from)[0], costs(from)[1] - costs(c.to)[1]});
+      }
+      const ParetoPoint start{costs(from)[0], -costs(from)[1]};
+      for (const auto& set : combine_changes(start, changes, front, kCombinations)) {
+        std::vector<Gene> genes(row(from), row(from) + width());
+        double cost = start.cost;
+        for (const GeneChange& change : set) {
+          genes[change.gene] = change.to;
+          cost += change.cost;
+        }
+        if (cost <= objectives_[0].limit) propose(genes, limit_);
+      }
     }
   }
 
@@ -233,9 +362,17 @@ class Evolution {
   std::vector<Gene> rows_, key_;  // everything looked at, in order, and then what is queued
   std::vector<double> costs_;     // [looked at][objectives], all to be kept low
   std::vector<double> excess_;    // over the limits
-  std::unordered_set<std::string> known_;
-  std::vector<std::size_t> population_, front_;
+  std::unordered_map<std::string, std::size_t> known_;  // canonical genes, number
+  int island_ = 1;
+  std::size_t limit_ = 0;                                 // of rows looked at, for now
+  std::vector<int> home_;                                 // island that a row was last part of
+  std::vector<std::size_t> adopted_;                      // joining the island
+  std::vector<std::size_t> population_, front_, merged_;  // of the island; fronts of those before
   std::unordered_set<std::size_t> refined_;
+  // The best of each niche: of rows that share resolution and depths and are about as costly. Where choices
+  // that change everything else put the front, its neighbours are worth a look.
+  std::map<std::string, std::size_t> elites_;
+  std::vector<std::size_t> queue_;  // elites to refine, the next one last
 };
 
 void check_options(std::span<const SearchObjective> objectives, const EvolutionOptions& options,
@@ -258,50 +395,26 @@ void check_options(std::span<const SearchObjective> objectives, const EvolutionO
                             "and at least 1",
                             objectives.size(), threads));
   }
+  if (options.starts < 1 ||
+      (options.starts > 1 && options.evaluations / (options.starts + 1) < options.population))
+    throw Error(
+        ErrorCode::bad_usage,
+        fmt::format("evolution: starts: found {} for {} evaluations, expected at least 1 and a population "
+                    "for each",
+                    options.starts, options.evaluations));
 }
 
 }  // namespace
-
-bool ConfigLess::operator()(const SubnetConfig& a, const SubnetConfig& b) const noexcept {
-  return std::tie(a.r, a.d, a.e, a.k, a.w, a.s) < std::tie(b.r, b.d, b.e, b.k, b.w, b.s);
-}
 
 RowEvolution evolve_rows(const GeneSpace& genes, std::span<const SearchObjective> objectives,
                          std::span<const SubnetConfig> seeds, const EvolutionOptions& options,
                          std::uint64_t seed, int threads, Job& job) {
   check_options(objectives, options, threads);
   Evolution evolution(genes, objectives, options, seed, threads);
-  evolution.start(seeds);
   job.begin("evolve", options.evaluations);
-  const auto evolved = static_cast<std::size_t>((1 - options.refine) * options.evaluations);
-  const auto go_on = [&] {
-    job.check_stop();
-    job.advance(static_cast<double>(evolution.looked_at()));
-    return true;
-  };
-  while (evolution.looked_at() < evolved && go_on() && evolution.step(evolved)) {
-  }
-  while (evolution.looked_at() < evolution.limit() && go_on() && evolution.refine()) {
-  }
-  // What single changes could not use goes to more generations.
-  while (evolution.looked_at() < evolution.limit() && go_on() && evolution.step(evolution.limit())) {
-  }
+  evolution.run(seeds, job);
   job.end();
   return evolution.result();
-}
-
-std::vector<Candidate> evolve(const SearchSpace& space, const LatencyFn& latency,
-                              const AccuracyPredictor& predictor, std::span<const SubnetConfig> seeds,
-                              const EvolutionOptions& options, std::uint64_t seed, Job& job) {
-  const GeneSpace genes(space);
-  const auto latencies = per_config(genes, latency);
-  const auto accuracies = predictor.rows(genes);
-  const std::array objectives{SearchObjective{latencies.get(), false, options.max_latency_s},
-                              SearchObjective{accuracies.get(), true, -kInfinity}};
-  std::vector<Candidate> front;
-  for (const FrontRow& row : evolve_rows(genes, objectives, seeds, options, seed, 1, job).front)
-    front.push_back({genes.config(row.genes.data()), row.values[0], row.values[1]});
-  return front;
 }
 
 }  // namespace dsn

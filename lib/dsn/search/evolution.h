@@ -34,9 +34,12 @@ struct EvolutionOptions {
   int evaluations = 4000;  // distinct sub-networks looked at; fewer when the space or chance has no more
   double mutation = 0.05;  // chance of each choice to be drawn anew
   double max_latency_s = std::numeric_limits<double>::infinity();
-  // Share of the evaluations that goes to every single change of what is on the front, when evolution is
-  // over.
+  // Share of the evaluations that goes to changes of what is on the front, when evolution is over.
   double refine = 0.5;
+  // More than one: as many searches that know nothing of each other, then changes of the front of all of
+  // them, each with an equal part of the evaluations. They end in different places, of which no single change
+  // leads out.
+  int starts = 1;
 };
 
 // What an evolution makes small or large, and the worst that is acceptable of it.
@@ -62,7 +65,9 @@ struct RowEvolution {
 
 // NSGA-II (Deb et al. 2002, doi:10.1109/4235.996017; rows over a limit lose to those within), then Pareto
 // local search (Paquete et al. 2004, doi:10.1007/978-3-642-17144-4_7): every change of one gene of what is on
-// the front, until the evaluations are used up. Starts from `seeds` and random rows. Rows are looked at in
+// the front, with two objectives also those put together that would lead beyond it, then of the best with
+// other resolutions and depths (Mouret and Clune 2015, arXiv:1504.04909), until the evaluations are used up.
+// Starts from `seeds` and random rows. Rows are looked at in
 // batches on `threads` threads, where objectives must be thread-safe with more than one; the result is the
 // same for any number of them. options.max_latency_s is not looked at. Throws Error{bad_usage} for options
 // out of range or other than two or three objectives, and what objectives throw.

@@ -141,12 +141,16 @@ UnitSums::UnitSums(const GeneSpace& genes, const UnitCost& cost, Options options
             const auto block = static_cast<std::size_t>(unit.block);
             table_[((r * blocks_ + block) * expands_ + e) * kernels_ + k] = cost(unit, resolution);
           } else if (e == 0 && k == 0) {
-            fixed_[r] += cost(unit, resolution);
+            add(fixed_[r], cost(unit, resolution));
           }
         }
       }
     }
   }
+}
+
+void UnitSums::add(double& to, double cost) const noexcept {
+  to = options_.largest ? std::max(to, cost) : to + cost;
 }
 
 void UnitSums::values(const Gene* rows, std::size_t count, double* out) const {
@@ -157,8 +161,8 @@ void UnitSums::values(const Gene* rows, std::size_t count, double* out) const {
     const double* table = table_.data() + r * blocks_ * per_block;
     double sum = fixed_[r];
     genes_.each_block(row, [&](int block) {
-      sum += table[static_cast<std::size_t>(block) * per_block + row[genes_.expand_gene(block)] * kernels_ +
-                   row[genes_.kernel_gene(block)]];
+      add(sum, table[static_cast<std::size_t>(block) * per_block + row[genes_.expand_gene(block)] * kernels_ +
+                     row[genes_.kernel_gene(block)]]);
     });
     out[i] = options_.scale * sum + options_.offset;
   }

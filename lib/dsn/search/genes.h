@@ -82,11 +82,13 @@ class RowFunction {
 using UnitCost = std::function<double(const Unit& unit, int resolution)>;
 
 // A cost that is a sum over a network's units, each of a cost of its own, scaled and shifted: LUT latency,
-// energy, MACs, parameters. Tables are made once; a row then costs an addition per block.
+// energy, MACs, parameters; or the largest of them: memory. Tables are made once; a row then costs an
+// addition per block.
 class UnitSums : public RowFunction {
  public:
   struct Options {
     double scale = 1, offset = 0;  // value = scale * sum + offset
+    bool largest = false;          // instead of the sum; costs are 0 or more
   };
   // Throws what `cost` throws, and Error{unsupported} for a space with elastic width or stem, where a
   // unit's shape depends on more than its block's own choices.
@@ -96,6 +98,8 @@ class UnitSums : public RowFunction {
   void values(const Gene* rows, std::size_t count, double* out) const override;
 
  private:
+  void add(double& to, double cost) const noexcept;
+
   const GeneSpace& genes_;
   Options options_;
   std::size_t expands_ = 0, kernels_ = 0, blocks_ = 0;

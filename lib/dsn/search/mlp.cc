@@ -38,31 +38,32 @@ std::optional<int> layer_number(const std::string& name) {
                                                                    : std::nullopt;
 }
 
-[[noreturn]] void refuse(const TensorFile& file, const std::string& tensor, const TensorView& view,
+[[noreturn]] void refuse(const std::string& file, const std::string& tensor, const TensorView& view,
                          const std::string& expected) {
   throw Error(ErrorCode::bad_input,
-              fmt::format("{}: {}: found {} [{}], expected {}", file.file(), tensor, dtype_name(view.dtype),
+              fmt::format("{}: {}: found {} [{}], expected {}", file, tensor, dtype_name(view.dtype),
                           fmt::join(view.shape, ", "), expected));
 }
 
 }  // namespace
 
-Mlp Mlp::read(const TensorFile& file) {
+Mlp Mlp::read(const std::map<std::string, TensorView>& tensors, const std::string& file) {
   std::map<int, std::string> names;
-  for (const auto& [name, view] : file.tensors()) {
+  for (const auto& [name, view] : tensors) {
     if (const auto number = layer_number(name)) names[*number] = name;
   }
   if (names.empty()) {
-    throw Error(
-        ErrorCode::bad_input,
-        fmt::format("{}: found no linear layers, expected tensors 0.weight, 0.bias and so on", file.file()));
+    throw Error(ErrorCode::bad_input,
+                fmt::format("{}: found no linear layers, expected tensors 0.weight, 0.bias and so on", file));
   }
   Mlp mlp;
   mlp.kernels_ = &elastic::kernels_for();
   for (const auto& [number, name] : names) {
-    const TensorView& weight = file.at(name);
+    const TensorView& weight = tensors.at(name);
     const std::string bias_name = fmt::format("{}.bias", number);
-    const TensorView& bias = file.at(bias_name);
+    if (tensors.count(bias_name) == 0)
+      throw Error(ErrorCode::bad_input, fmt::format("{}: found no tensor {}, expected one", file, bias_name));
+    const TensorView& bias = tensors.at(bias_name);
     const bool matrix = weight.dtype == DType::f32 && weight.shape.size() == 2 && weight.shape[0] > 0 &&
                         weight.shape[1] > 0 && weight.shape[0] <= kMostWidth && weight.shape[1] <= kMostWidth;
     if (!matrix) refuse(file, name, weight, "F32 [out, in]");
@@ -102,7 +103,7 @@ Mlp::Work::Work(const Mlp& mlp, int rows) : rows_(rows) {
   second_ = Floats(floats(widest));
 }
 
-void Mlp::forward(Work& work, float* output) const noexcept {
+void Mlp::forward(Work& work, float* output, int outputs) const noexcept {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const std::ptrdiff_t block = std::ptrdiff_t{work.rows_} * kBlock;
   const std::ptrdiff_t tap = 0;
@@ -130,7 +131,10 @@ void Mlp::forward(Work& work, float* output) const noexcept {
     x = y;
     std::swap(y, other);
   }
-  for (int n = 0; n < work.rows_; ++n) output[n] = x[std::ptrdiff_t{n} * kBlock];
+  for (int n = 0; n < work.rows_; ++n) {
+    for (int o = 0; o < outputs; ++o)
+      output[n * outputs + o] = x[o / kBlock * block + n * kBlock + o % kBlock];
+  }
 }
 
 }  // namespace dsn

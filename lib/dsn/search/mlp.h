@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "dsn/core/safetensors.h"
@@ -18,7 +20,8 @@ class Mlp {
   // Layers are the tensors "N.weight" [out, in] and "N.bias" [out] in ascending N, as torch.nn.Sequential
   // names them. Throws Error{bad_input} naming file and tensor: another dtype or shape, a layer without its
   // bias or that does not fit the one before, no layer at all.
-  static Mlp read(const TensorFile& file);
+  // `file` is for messages.
+  static Mlp read(const std::map<std::string, TensorView>& tensors, const std::string& file);
 
   [[nodiscard]] int inputs() const noexcept { return layers_.front().in; }
   [[nodiscard]] int outputs() const noexcept { return layers_.back().out; }
@@ -37,8 +40,9 @@ class Mlp {
     elastic::Floats input_, first_, second_;
   };
 
-  // output[n]: the first output of each of `work.rows()` inputs. The same bits whatever the rows beside it.
-  void forward(Work& work, float* output) const noexcept;
+  // output[n * outputs + o]: the first `outputs` of each of `work.rows()` inputs. The same bits whatever the
+  // rows beside it.
+  void forward(Work& work, float* output, int outputs = 1) const noexcept;
 
  private:
   struct Layer {

@@ -148,7 +148,7 @@ OfaPredictor::OfaPredictor(const SearchSpace& space, std::shared_ptr<const Netwo
 
 OfaPredictor OfaPredictor::open(const std::filesystem::path& path, const SearchSpace& space) {
   const TensorFile file = TensorFile::open(path);
-  Network network{Mlp::read(file)};
+  Network network{Mlp::read(file.tensors(), file.file())};
   if (network.mlp.inputs() != kInputs || network.mlp.outputs() != 1) {
     throw Error(ErrorCode::bad_input,
                 fmt::format("{}: found a network of {} inputs and {} outputs, expected {} and 1", file.file(),

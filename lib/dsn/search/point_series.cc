@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "dsn/core/error.h"
+#include "dsn/profile/lut.h"
 #include "dsn/search/family.h"
 
 namespace dsn {
@@ -50,6 +51,10 @@ void collect(const JsonView& json, const std::string& name, std::vector<PointSer
   }
 }
 
+bool is_family(const Json& document) {
+  return document.is_object() && document.value("schema", Json()) == "dsn.family";
+}
+
 std::vector<PointSeries> of_family(const Json& document, const std::string& file) {
   const Family family = Family::parse(document, file);
   const SearchSpace space = SearchSpace::parse(family.space_document, file);
@@ -87,10 +92,48 @@ std::vector<PointSeries> of_family(const Json& document, const std::string& file
   return found;
 }
 
+// Each level's row of `lut` at `point`; empty when one has none.
+std::vector<const LutEntry*> rows_at(const Family& family, const Lut& lut, const OperatingPoint& point) {
+  std::vector<const LutEntry*> rows;
+  for (const Level& level : family.levels) {
+    const LutEntry* entry = lut.level_entry(level.config, point);
+    if (entry == nullptr) return {};
+    rows.push_back(entry);
+  }
+  return rows;
+}
+
+// Replaces what was predicted of levels by the rows of the table beside the family, where all levels have
+// one: at the cluster and threads that the search was for, else where the slowest level is fastest.
+void take_measured(PointSeries& levels, const Json& document, const std::string& file) {
+  const Family family = Family::parse(document, file);
+  const fs::path path = fs::path(file).parent_path() / family.lut_file;
+  if (family.lut_file.empty() || !fs::exists(path)) return;
+  const Lut lut = Lut::load(path);
+  if (lut.space_sha256 != family.space_sha256)
+    throw Error(ErrorCode::mismatch,
+                fmt::format("{}: found a look-up table of another space than {}", path.string(), file));
+  const Json search = document.value("search", Json::object());
+  std::vector<const LutEntry*> best;
+  OperatingPoint best_at;
+  for (const OperatingPoint& point : lut.points()) {
+    if (point.batch != 1 || search.value("cluster", point.cluster) != point.cluster ||
+        search.value("threads", point.threads) != point.threads)
+      continue;
+    auto rows = rows_at(family, lut, point);
+    if (rows.empty() || (!best.empty() && rows.back()->latency_s >= best.back()->latency_s)) continue;
+    best = std::move(rows);
+    best_at = point;
+  }
+  if (best.empty()) return;
+  levels.latency_is = fmt::format("{} at ({})", to_string(best.front()->latency_origin), describe(best_at));
+  for (std::size_t i = 0; i < best.size(); ++i) levels.points[i].latency_s = best[i]->latency_s;
+}
+
 }  // namespace
 
 std::vector<PointSeries> read_series(const Json& document, const std::string& file) {
-  if (document.is_object() && document.value("schema", Json()) == "dsn.family") {
+  if (is_family(document)) {
     check_schema(document, "dsn.family", file);
     return of_family(document, file);
   }
@@ -108,7 +151,9 @@ std::vector<PointSeries> read_series(const Json& document, const std::string& fi
 std::vector<PointSeries> load_series(const std::string& file_and_name) {
   const auto hash = file_and_name.rfind('#');
   const std::string file = file_and_name.substr(0, hash);
-  std::vector<PointSeries> all = read_series(read_json(file), file);
+  const Json document = read_json(file);
+  std::vector<PointSeries> all = read_series(document, file);
+  if (is_family(document)) take_measured(all.front(), document, file);
   if (hash == std::string::npos) return all;
   const std::string name = file_and_name.substr(hash + 1);
   std::vector<PointSeries> chosen;

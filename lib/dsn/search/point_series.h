@@ -21,7 +21,7 @@ struct PointSeries {
   std::string name;  // "levels", "front", "gpu/dynamic_ofa"
   std::vector<SeriesPoint> points;
   std::string accuracy_is,
-      latency_is;  // where the numbers come from: "measured", "predicted", "as published"
+      latency_is;  // where the numbers come from: "measured at (cpu, 1 thread)", "predicted", "as published"
 };
 
 // A `dsn.family` has the series "levels" and, where a search wrote it, "front" (of what is on it). Any other
@@ -30,8 +30,10 @@ struct PointSeries {
 // Error{bad_input} naming file and path, and when there is no series.
 [[nodiscard]] std::vector<PointSeries> read_series(const Json& document, const std::string& file);
 
-// Those of FILE, or of FILE#NAME that one, or all whose names begin with NAME and a slash. Throws as
-// read_series(), and Error{not_found} naming those there are.
+// Those of FILE, or of FILE#NAME that one, or all whose names begin with NAME and a slash. A family's levels
+// have the latencies of the look-up table beside it where that has every level, at the cluster and threads of
+// the search (of a family without one, where its slowest level is fastest); else those predicted. latency_is
+// says which. Throws as read_series(), Error{not_found} naming those there are, and what Lut::load() throws.
 [[nodiscard]] std::vector<PointSeries> load_series(const std::string& file_and_name);
 
 }  // namespace dsn

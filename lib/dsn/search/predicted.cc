@@ -12,50 +12,32 @@
 #include "dsn/core/units.h"
 #include "dsn/search/choose.h"
 #include "dsn/search/json_parts.h"
+#include "dsn/search/row_costs.h"
 
 namespace dsn {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// What ends best on the published tables and predictor (test/bench/README.md).
+constexpr double kRefine = 0.8;
+constexpr int kStarts = 3, kManyEvaluations = 50000;
 
-double energy_of(const LutEntry& entry, const Unit& unit) {
-  if (entry.energy_j) return *entry.energy_j;
-  throw Error(ErrorCode::not_found, fmt::format("the LUT has no energy of unit \"{}\"", unit.key()));
+const RowFunction* third_of(const RowCosts& costs, ThirdObjective objective) {
+  switch (objective) {
+    case ThirdObjective::macs:
+      return &costs.macs();
+    case ThirdObjective::params:
+      return &costs.params();
+    case ThirdObjective::memory:
+      return &costs.memory();
+    case ThirdObjective::energy:
+      if (costs.energy() == nullptr) throw Error(ErrorCode::not_found, costs.energy_reason());
+      return costs.energy();
+    case ThirdObjective::none:
+      break;
+  }
+  return nullptr;
 }
-
-// The costs of a row, as sums over units.
-struct Costs {
-  std::unique_ptr<UnitSums> latency, macs, params, energy;
-
-  Costs(const GeneSpace& genes, const Lut& lut, const OperatingPoint& point, bool with_energy) {
-    UnitSums::Options correction;
-    if (const auto fit = lut.corrections.find(point); fit != lut.corrections.end())
-      correction = {fit->second.scale, fit->second.offset_s};
-    const auto sums = [&](const UnitCost& cost, UnitSums::Options options = {}) {
-      return std::make_unique<UnitSums>(genes, cost, options);
-    };
-    latency =
-        sums([&](const Unit& unit, int r) { return lut.unit_entry(unit, r, point).latency_s; }, correction);
-    macs = sums([](const Unit& unit, int) { return static_cast<double>(unit.macs()); });
-    params = sums([](const Unit& unit, int) { return static_cast<double>(unit.params()); });
-    if (with_energy)
-      energy = sums([&](const Unit& unit, int r) { return energy_of(lut.unit_entry(unit, r, point), unit); });
-  }
-
-  [[nodiscard]] const RowFunction* third(ThirdObjective objective) const {
-    switch (objective) {
-      case ThirdObjective::macs:
-        return macs.get();
-      case ThirdObjective::params:
-        return params.get();
-      case ThirdObjective::energy:
-        return energy.get();
-      case ThirdObjective::none:
-        break;
-    }
-    return nullptr;
-  }
-};
 
 double value_of(const RowFunction& of, const std::vector<Gene>& row) {
   double value = 0;
@@ -83,19 +65,22 @@ class Search {
         job_(job) {}
 
   PredictedSearch run(const OperatingPoint& point, std::span<const int> resolutions) {
-    result_.point = point;
+    take_points(point);
     choose_resolutions(resolutions);
     const GeneSpace genes(space_, result_.resolutions);
-    const Costs costs(genes, lut_, point, with_energy());
+    const RowCosts costs(genes, lut_, result_.points);
+    result_.energy_origin = costs.energy_origin();
     const auto accuracy = predictor_.rows(genes);
     std::vector<SearchObjective> objectives{
-        {costs.latency.get(), false, options_.max_latency_s.value_or(kInfinity)},
+        {&costs.latency(), false, options_.max_latency_s.value_or(kInfinity)},
         {accuracy.get(), true, -kInfinity}};
-    if (const RowFunction* third = costs.third(options_.third))
+    if (const RowFunction* third = third_of(costs, options_.third))
       objectives.push_back({third, false, kInfinity});
     EvolutionOptions evolution;
     evolution.population = options_.population;
     evolution.evaluations = options_.evaluations;
+    evolution.refine = kRefine;
+    evolution.starts = options_.evaluations >= kManyEvaluations ? kStarts : 1;
     const RowEvolution evolved =
         evolve_rows(genes, objectives, extremes(), evolution, options_.seed, options_.threads, job_);
     result_.evaluations = evolved.evaluations;
@@ -108,14 +93,22 @@ class Search {
   }
 
  private:
-  [[nodiscard]] bool with_energy() const { return options_.third == ThirdObjective::energy; }
+  void take_points(const OperatingPoint& point) {
+    result_.point = point;
+    result_.points = {point};
+    result_.noise = std::max(options_.noise, measured_noise(lut_, point));
+    for (const OperatingPoint& other : options_.worst_over) {
+      if (std::find(result_.points.begin(), result_.points.end(), other) == result_.points.end())
+        result_.points.push_back(other);
+    }
+  }
 
   void choose_resolutions(std::span<const int> known) {
     std::string last;
     for (const int r : known) {
       const GeneSpace one(space_, {r});
       try {
-        const Costs costs(one, lut_, result_.point, with_energy());
+        const RowCosts costs(one, lut_, result_.points);
         result_.resolutions.push_back(r);
       } catch (const Error& error) {
         if (error.code() != ErrorCode::not_found) throw;
@@ -147,16 +140,19 @@ class Search {
     return configs;
   }
 
-  [[nodiscard]] PredictedPoint describe_row(const GeneSpace& genes, const Costs& costs,
+  [[nodiscard]] PredictedPoint describe_row(const GeneSpace& genes, const RowCosts& costs,
                                             const FrontRow& row) const {
     PredictedPoint point;
     point.config = genes.config(row.genes.data());
     point.latency_s = row.values[0];
+    for (std::size_t p = 0; p < costs.points(); ++p)
+      point.latency_at_s.push_back(value_of(costs.latency_at(p), row.genes));
     point.predicted = row.values[1];
     if (calibration_ != nullptr) point.calibrated = (*calibration_)(point.predicted);
-    point.macs = std::llround(value_of(*costs.macs, row.genes));
-    point.params = std::llround(value_of(*costs.params, row.genes));
-    if (costs.energy) point.energy_j = value_of(*costs.energy, row.genes);
+    point.macs = std::llround(value_of(costs.macs(), row.genes));
+    point.params = std::llround(value_of(costs.params(), row.genes));
+    point.memory_bytes = std::llround(value_of(costs.memory(), row.genes));
+    if (costs.energy() != nullptr) point.energy_j = value_of(*costs.energy(), row.genes);
     return point;
   }
 
@@ -197,12 +193,16 @@ class Search {
     std::vector<ParetoPoint> front;
     for (const std::size_t i : index) front.push_back(all[i]);
     const auto count = static_cast<std::size_t>(options_.levels);
-    for (const std::size_t i : choose_levels(front, count, options_.noise))
+    std::vector<std::vector<double>> elsewhere(result_.points.size());
+    for (std::size_t p = 0; p < elsewhere.size(); ++p) {
+      for (const std::size_t i : index) elsewhere[p].push_back(result_.front[i].latency_at_s[p]);
+    }
+    for (const std::size_t i : choose_levels(front, elsewhere, count, result_.noise))
       result_.levels.push_back(index[i]);
     if (result_.levels.size() < count) {
       warn(fmt::format(
           "found {} levels where {} were asked for: the front has no more that differ by {} in latency",
-          result_.levels.size(), count, format_percent(options_.noise)));
+          result_.levels.size(), count, format_percent(result_.noise)));
     }
   }
 
@@ -258,6 +258,11 @@ Family to_family(const PredictedSearch& result, const SearchSpace& space, const 
 
 Json to_json(const PredictedSearch& result, const SearchSpace& space) {
   Json search = to_json(result.point);
+  if (result.points.size() > 1) {
+    search["worst_over"] = Json::array();
+    for (const OperatingPoint& point : result.points) search["worst_over"].push_back(to_json(point));
+  }
+  search["noise"] = result.noise;
   search["evaluations"] = result.evaluations;
   search["resolutions"] = result.resolutions;
   search["accuracy_from"] = "predictor";
@@ -277,10 +282,15 @@ Json to_json(const PredictedSearch& result, const SearchSpace& space) {
                 {"predicted_accuracy", point.predicted},
                 {"macs", point.macs},
                 {"params", point.params},
+                {"peak_activation_bytes", point.memory_bytes},
                 {"on_front", true}};
+    if (point.latency_at_s.size() > 1) row["latency_at_s"] = point.latency_at_s;
     put_or_reason(row, "accuracy", std::nullopt, "predicted only");
     put_or_reason(row, "calibrated_accuracy", point.calibrated, uncalibrated);
-    if (point.energy_j) row["energy_j"] = *point.energy_j;
+    if (point.energy_j) {
+      row["energy_j"] = *point.energy_j;
+      row["energy_origin"] = dsn::to_string(result.energy_origin);
+    }
     front.push_back(std::move(row));
   }
   return {{"search", std::move(search)}, {"front", std::move(front)}};

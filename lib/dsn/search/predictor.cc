@@ -113,8 +113,8 @@ Solution solve(const Eigen::MatrixXd& rows, const Eigen::VectorXd& target) {
 
 }  // namespace
 
-RidgePredictor RidgePredictor::fit(const SearchSpace& space, std::span<const SubnetConfig> configs,
-                                   std::span<const double> accuracy) {
+void require_samples(const SearchSpace& space, std::span<const SubnetConfig> configs,
+                     std::span<const double> accuracy) {
   if (configs.size() < 4 || configs.size() != accuracy.size()) {
     throw Error(ErrorCode::bad_usage,
                 fmt::format("an accuracy predictor needs at least 4 evaluated sub-networks, found {}",
@@ -128,6 +128,44 @@ RidgePredictor RidgePredictor::fit(const SearchSpace& space, std::span<const Sub
                               space.describe(configs[i]), accuracy[i]));
     }
   }
+}
+
+PredictorQuality held_out_quality(std::span<const SubnetConfig> configs, std::span<const double> accuracy,
+                                  int folds, std::uint64_t seed, const FitFn& fit) {
+  PredictorQuality quality;
+  quality.count = static_cast<int>(configs.size());
+  // Each fold must leave the four sub-networks that a fit needs.
+  const auto parts = static_cast<std::size_t>(std::max(folds, 2));
+  const std::size_t used = std::min(parts, configs.size());
+  if (configs.size() < 5 || configs.size() - (configs.size() + used - 1) / used < 4) return quality;
+  quality.folds = static_cast<int>(used);
+  std::vector<std::size_t> order(configs.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Rng rng = Rng::stream(seed, "search.folds");
+  rng.shuffle(std::span<std::size_t>(order));
+  std::vector<double> held_out(configs.size());
+  for (std::size_t fold = 0; fold < used; ++fold) {
+    std::vector<SubnetConfig> train;
+    std::vector<double> train_accuracy;
+    for (std::size_t n = 0; n < order.size(); ++n) {
+      if (n % used == fold) continue;
+      train.push_back(configs[order[n]]);
+      train_accuracy.push_back(accuracy[order[n]]);
+    }
+    const auto part = fit(train, train_accuracy);
+    for (std::size_t n = fold; n < order.size(); n += used)
+      held_out[order[n]] = part->predict(configs[order[n]]);
+  }
+  for (std::size_t i = 0; i < held_out.size(); ++i) {
+    quality.mae += std::abs(held_out[i] - accuracy[i]) / static_cast<double>(held_out.size());
+  }
+  quality.kendall_tau = kendall_tau(held_out, accuracy);
+  return quality;
+}
+
+RidgePredictor RidgePredictor::fit(const SearchSpace& space, std::span<const SubnetConfig> configs,
+                                   std::span<const double> accuracy) {
+  require_samples(space, configs, accuracy);
   std::vector<std::vector<double>> features;
   RidgePredictor predictor(space);
   predictor.centre_ = 0.5 * (log_macs(space, space.smallest()) + log_macs(space, space.largest()));
@@ -153,38 +191,10 @@ RidgePredictor RidgePredictor::fit(const SearchSpace& space, std::span<const Sub
                                    std::span<const double> accuracy, int folds, std::uint64_t seed,
                                    PredictorQuality& quality) {
   RidgePredictor all = fit(space, configs, accuracy);
-  quality = {};
-  quality.count = static_cast<int>(configs.size());
+  quality = held_out_quality(configs, accuracy, folds, seed, [&](auto part, auto of_part) {
+    return std::make_unique<RidgePredictor>(fit(space, part, of_part));
+  });
   quality.penalty = all.penalty();
-  // Each fold must leave the four sub-networks that a fit needs.
-  const auto parts = static_cast<std::size_t>(std::max(folds, 2));
-  quality.folds = static_cast<int>(std::min(parts, configs.size()));
-  const auto used = static_cast<std::size_t>(quality.folds);
-  if (configs.size() - (configs.size() + used - 1) / used < 4) {
-    quality.folds = 0;
-    return all;
-  }
-  std::vector<std::size_t> order(configs.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Rng rng = Rng::stream(seed, "search.folds");
-  rng.shuffle(std::span<std::size_t>(order));
-  std::vector<double> held_out(configs.size());
-  for (std::size_t fold = 0; fold < used; ++fold) {
-    std::vector<SubnetConfig> train;
-    std::vector<double> train_accuracy;
-    for (std::size_t n = 0; n < order.size(); ++n) {
-      if (n % used == fold) continue;
-      train.push_back(configs[order[n]]);
-      train_accuracy.push_back(accuracy[order[n]]);
-    }
-    const RidgePredictor part = fit(space, train, train_accuracy);
-    for (std::size_t n = fold; n < order.size(); n += used)
-      held_out[order[n]] = part.predict(configs[order[n]]);
-  }
-  for (std::size_t i = 0; i < held_out.size(); ++i) {
-    quality.mae += std::abs(held_out[i] - accuracy[i]) / static_cast<double>(held_out.size());
-  }
-  quality.kendall_tau = kendall_tau(held_out, accuracy);
   return all;
 }
 

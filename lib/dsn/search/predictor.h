@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,10 +30,23 @@ class AccuracyPredictor {
 // How good a predictor is on sub-networks it was not fitted to (k-fold, the penalty chosen anew inside each
 // fold).
 struct PredictorQuality {
-  int count = 0, folds = 0;
+  int count = 0, folds = 0;  // folds 0: too few to say
   double mae = 0, kendall_tau = 0;
-  double penalty = 0;  // of the fit to all
+  double penalty = 0;  // of a RidgePredictor's fit to all
 };
+
+// Throws Error{bad_usage} with fewer than 4 sub-networks, Error{bad_input} naming one whose accuracy is not
+// finite.
+void require_samples(const SearchSpace& space, std::span<const SubnetConfig> configs,
+                     std::span<const double> accuracy);
+
+using FitFn = std::function<std::unique_ptr<AccuracyPredictor>(std::span<const SubnetConfig> configs,
+                                                               std::span<const double> accuracy)>;
+
+// Fits to all but one of `folds` parts and judges by that one, each in turn; `seed` makes the parts.
+[[nodiscard]] PredictorQuality held_out_quality(std::span<const SubnetConfig> configs,
+                                                std::span<const double> accuracy, int folds,
+                                                std::uint64_t seed, const FitFn& fit);
 
 // Ridge regression on the configuration: for each block its presence, kernel and expand ratio, for each stage
 // its depth, the resolution, and the logarithm of MACs with its square. The penalty has the least

@@ -9,8 +9,8 @@
 
 namespace dsn {
 
-// The fastest sub-network at a resolution. Exact where latency is a sum over units, as each choice is taken on
-// its own, and grows with width: widths are the smallest.
+// The fastest sub-network at a resolution. Exact where latency is a sum over units, as each choice is taken
+// on its own, and grows with width: widths are the smallest.
 [[nodiscard]] SubnetConfig fastest(const SearchSpace& space, int resolution, const LatencyFn& latency);
 
 // Up to `count` distinct sub-networks within max_latency_s: first the fastest and the largest at the lowest

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "dsn/core/error.h"
 #include "dsn/core/units.h"
 #include "dsn/search/choose.h"
 #include "dsn/search/json_parts.h"
+#include "dsn/search/mlp_predictor.h"
 #include "dsn/search/pareto.h"
 #include "dsn/search/sampling.h"
 
@@ -46,6 +48,10 @@ class Search {
     latency_ = [this](const SubnetConfig& config) { return predicted_latency(config); };
     max_latency_s_ = options.max_latency_s.value_or(std::numeric_limits<double>::infinity());
     result_.point = point;
+    result_.noise = std::max(options.noise, measured_noise(lut, point));
+    result_.guide = options.guide;
+    points_ = {point};
+    points_.insert(points_.end(), options.worst_over.begin(), options.worst_over.end());
   }
 
   SearchResult run() {
@@ -65,10 +71,16 @@ class Search {
 
  private:
   double predicted_latency(const SubnetConfig& config) const {
-    const double latency = lut_.predict_latency(make_network(space_, config), point_);
+    double worst = 0;
+    for (const OperatingPoint& point : points_) worst = std::max(worst, predicted_at(config, point));
+    return worst;
+  }
+
+  double predicted_at(const SubnetConfig& config, const OperatingPoint& point) const {
+    const double latency = lut_.predict_latency(make_network(space_, config), point);
     if (std::isfinite(latency) && latency > 0) return latency;
     throw Error(ErrorCode::bad_input, fmt::format("the LUT predicts a latency of {} s for {} at ({})",
-                                                  latency, space_.describe(config), describe(point_)));
+                                                  latency, space_.describe(config), describe(point)));
   }
 
   [[nodiscard]] std::string limit_place() const { return fmt::format("at ({})", describe(point_)); }
@@ -123,12 +135,28 @@ class Search {
     return values;
   }
 
+  void fit(const std::vector<double>& values) {
+    mlp_ = nullptr;
+    if (options_.guide == Guide::ridge) {
+      predictor_ = std::make_unique<RidgePredictor>(
+          RidgePredictor::fit(space_, order_, values, kFolds, options_.seed, result_.quality));
+      return;
+    }
+    const auto fit_mlp = [&](std::span<const SubnetConfig> configs, std::span<const double> accuracy) {
+      return std::make_unique<MlpPredictor>(MlpPredictor::fit(space_, configs, accuracy, options_.seed));
+    };
+    result_.quality = held_out_quality(order_, values, kFolds, options_.seed, fit_mlp);
+    auto fitted = fit_mlp(order_, values);
+    mlp_ = fitted.get();
+    predictor_ = std::move(fitted);
+  }
+
   // Fits the predictor to everything evaluated and evolves; false when there is too little to fit to.
   bool fit_and_evolve(int round) {
     if (order_.size() < kLeastToFit) return false;
     std::vector<double> values;
     for (const SubnetConfig& config : order_) values.push_back(accuracy_.at(config));
-    predictor_ = RidgePredictor::fit(space_, order_, values, kFolds, options_.seed, result_.quality);
+    fit(values);
     EvolutionOptions evolution = options_.evolution;
     evolution.max_latency_s = max_latency_s_;
     predicted_front_ = evolve(space_, latency_, *predictor_, order_, evolution,
@@ -159,9 +187,39 @@ class Search {
       points.push_back({open[i].latency_s, open[i].accuracy});
       index.push_back(i);
     }
+    const auto most = static_cast<std::size_t>(options_.per_round);
     std::vector<SubnetConfig> chosen;
-    for (const std::size_t i : choose_levels(points, static_cast<std::size_t>(options_.per_round), 0)) {
+    for (const std::size_t i :
+         mlp_ == nullptr ? choose_levels(points, most, 0) : most_doubtful(open, index, points, most)) {
       chosen.push_back(open[index[i]].config);
+    }
+    return chosen;
+  }
+
+  // Of as many equal parts of the logarithm of latency the point of each on which networks disagree most;
+  // then from what is left, until there are enough.
+  [[nodiscard]] std::vector<std::size_t> most_doubtful(const std::vector<Candidate>& open,
+                                                       const std::vector<std::size_t>& index,
+                                                       const std::vector<ParetoPoint>& points,
+                                                       std::size_t most) const {
+    std::vector<std::size_t> order(points.size()), chosen, rest;
+    std::vector<double> doubt;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      order[i] = i;
+      doubt.push_back(mlp_->disagreement(open[index[i]].config));
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return doubt[a] > doubt[b]; });
+    std::vector<bool> taken(most, false);
+    for (const std::size_t i : order) {
+      const double range = std::log(points.back().cost / points.front().cost);
+      const double place = range > 0 ? std::log(points[i].cost / points.front().cost) / range : 0;
+      const auto part = std::min(most - 1, static_cast<std::size_t>(place * static_cast<double>(most)));
+      (taken[part] ? rest : chosen).push_back(i);
+      taken[part] = true;
+    }
+    for (const std::size_t i : rest) {
+      if (chosen.size() < most) chosen.push_back(i);
     }
     return chosen;
   }
@@ -205,14 +263,18 @@ class Search {
       index.push_back(i);
     }
     if (front.empty()) refuse_accuracy(points[all.back()], finalists_[all.back()]);
+    std::vector<std::vector<double>> elsewhere(points_.size());
+    for (std::size_t p = 0; p < points_.size(); ++p) {
+      for (const std::size_t i : index) elsewhere[p].push_back(predicted_at(finalists_[i], points_[p]));
+    }
     for (const std::size_t i :
-         choose_levels(front, static_cast<std::size_t>(options_.levels), options_.noise)) {
+         choose_levels(front, elsewhere, static_cast<std::size_t>(options_.levels), result_.noise)) {
       result_.levels.push_back(make_level(finalists_[index[i]], front[i]));
     }
     if (result_.levels.size() < static_cast<std::size_t>(options_.levels)) {
       result_.warnings.push_back(fmt::format(
           "found {} levels where {} were asked for: the front has no more that differ by {} in latency",
-          result_.levels.size(), options_.levels, format_percent(options_.noise)));
+          result_.levels.size(), options_.levels, format_percent(result_.noise)));
       job_.warn(result_.warnings.back());
     }
   }
@@ -279,7 +341,9 @@ class Search {
   double max_latency_s_ = 0;
   std::vector<SubnetConfig> order_;  // evaluated, in order
   std::map<SubnetConfig, double, ConfigLess> accuracy_, final_;
-  std::optional<RidgePredictor> predictor_;
+  std::vector<OperatingPoint> points_;  // latencies are the worst of
+  std::unique_ptr<AccuracyPredictor> predictor_;
+  const MlpPredictor* mlp_ = nullptr;  // predictor_, when it is one
   std::vector<Candidate> predicted_front_;
   std::vector<SubnetConfig> finalists_;
   SearchResult result_;
@@ -296,15 +360,16 @@ SearchResult run_search(const SearchSpace& space, const Lut& lut, const Operatin
 
 Json to_json(const SearchResult& result, const SearchSpace& space) {
   Json search = to_json(result.point);
+  search["noise"] = result.noise;
   search["evaluations"] = result.evaluations;
   search["final_evaluations"] = result.final_evaluations;
   if (result.quality.folds > 0) {
-    search["predictor"] = {{"kind", "ridge"},
+    search["predictor"] = {{"kind", result.guide == Guide::ridge ? "ridge" : "mlp"},
                            {"count", result.quality.count},
                            {"folds", result.quality.folds},
                            {"held_out_mae", result.quality.mae},
-                           {"held_out_kendall_tau", result.quality.kendall_tau},
-                           {"penalty", result.quality.penalty}};
+                           {"held_out_kendall_tau", result.quality.kendall_tau}};
+    if (result.guide == Guide::ridge) search["predictor"]["penalty"] = result.quality.penalty;
   } else {
     search["predictor"] = nullptr;
     search["predictor_reason"] = "too few sub-networks were evaluated to judge one";

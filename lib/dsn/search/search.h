@@ -25,6 +25,9 @@ namespace dsn {
 // else it only guides, and may be quicker.
 using EvaluateFn = std::function<std::vector<double>(const std::vector<SubnetConfig>& configs, bool final)>;
 
+// What is fitted to the evaluated sub-networks between rounds: RidgePredictor or MlpPredictor.
+enum class Guide { ridge, mlp };
+
 struct SearchOptions {
   int levels = 6;
   int samples = 28;                     // evaluated before the first fit
@@ -33,7 +36,12 @@ struct SearchOptions {
   int finalists = 16;                   // of the evaluated front, evaluated again with `final`
   std::optional<double> max_latency_s;  // predicted from the LUT
   std::optional<double> min_accuracy;
-  double noise = 0.05;  // levels closer in latency than this (relative) are one level
+  // Levels closer in latency than this (relative), or than levels in the LUT scatter, are one level.
+  double noise = 0.05;
+  // Latency is the worst of the point's and these, and levels are spread over the latencies at each of them.
+  std::vector<OperatingPoint> worst_over;
+  // With mlp each round evaluates, of the predicted front, where its networks disagree most.
+  Guide guide = Guide::ridge;
   std::uint64_t seed = 1;
   EvolutionOptions evolution;  // max_latency_s is set by the search
   std::string accuracy_on;     // what EvaluateFn evaluates on: "fashion-mnist/val, n=5000"
@@ -42,7 +50,7 @@ struct SearchOptions {
 // A sub-network that the search looked at closely: evaluated, or on the last predicted front.
 struct SearchPoint {
   SubnetConfig config;
-  double latency_s = 0;  // from the LUT's units
+  double latency_s = 0;  // from the LUT's units, the worst of all points
   std::optional<double>
       predicted_accuracy;                // by the last predictor; nothing when there were too few to fit one
   std::optional<double> accuracy;        // evaluated to guide
@@ -52,7 +60,9 @@ struct SearchPoint {
 };
 
 struct SearchResult {
-  OperatingPoint point;             // the LUT's point that latencies are at
+  OperatingPoint point;  // the LUT's point that latencies are at
+  double noise = 0;      // below which levels are one
+  Guide guide = Guide::ridge;
   std::vector<SearchPoint> points;  // ascending latency
   std::vector<Level>
       levels;  // strictly ascending latency and accuracy; accuracy and val_accuracy both the final one

@@ -6,11 +6,10 @@
 #include <cmath>
 #include <memory>
 
-#include "cli/evaluation_journal.h"
 #include "cli/flags.h"
 #include "cli/labelled.h"
 #include "cli/measuring.h"
-#include "cli/search_modes.h"
+#include "cli/search_evaluator.h"
 #include "cli/table.h"
 #include "dsn/core/file.h"
 #include "dsn/profile/correction.h"
@@ -36,84 +35,6 @@ void require_flags(const SearchFlags& flags) {
 fs::path beside(const fs::path& out, const std::string& suffix) {
   return out.parent_path() / ((out.extension() == ".json" ? out.stem() : out.filename()).string() + suffix);
 }
-
-// Forwards only the wish to stop: progress is counted by the caller.
-class StopOnly : public Job {
- public:
-  explicit StopOnly(const Job& job) : job_(job) {}
-  [[nodiscard]] bool stop_requested() const noexcept override { return job_.stop_requested(); }
-
- private:
-  const Job& job_;
-};
-
-// Accuracy by evaluation, remembered in the journal.
-class Evaluator {
- public:
-  Evaluator(Supernet& net, const SearchFlags& flags, const CheckpointInfo& info, EvaluationJournal& journal,
-            Job& job)
-      : net_(net),
-        how_(info.preprocessing),
-        journal_(journal),
-        job_(job),
-        train_(open_labelled(flags.data, Split::train, flags.val_count, info.space)),
-        val_(open_labelled(flags.data, Split::val, flags.val_count, info.space)),
-        threads_(flags.threads),
-        val_images_(flags.val_images) {
-    options_.calibration_images = flags.calib_images;
-    options_.threads = flags.threads;
-  }
-
-  [[nodiscard]] const Dataset& val() const { return *val_; }
-
-  std::vector<double> operator()(const SearchSpace& space, const std::vector<SubnetConfig>& configs,
-                                 bool final) {
-    std::vector<double> accuracies(configs.size());
-    std::vector<std::size_t> open;
-    for (std::size_t i = 0; i < configs.size(); ++i) {
-      if (const auto known = journal_.find(space.to_json(configs[i]), final)) {
-        accuracies[i] = *known;
-      } else {
-        open.push_back(i);
-      }
-    }
-    job_.begin(final ? "evaluate finalists" : "evaluate", static_cast<double>(configs.size()));
-    // A few at a time, so that an interruption costs no more than these.
-    const std::size_t step = static_cast<std::size_t>(threads_) * 2;
-    for (std::size_t first = 0; first < open.size(); first += step) {
-      const std::size_t count = std::min(step, open.size() - first);
-      std::vector<SubnetConfig> part;
-      for (std::size_t i = first; i < first + count; ++i) part.push_back(configs[open[i]]);
-      const auto results = evaluate_on(*val_, part, final ? 0 : val_images_);
-      for (std::size_t i = 0; i < count; ++i) {
-        accuracies[open[first + i]] = results[i].accuracy();
-        journal_.add(space.to_json(part[i]), final, results[i].accuracy());
-      }
-      journal_.save();
-      job_.advance(static_cast<double>(configs.size() - open.size() + first + count));
-    }
-    job_.end();
-    return accuracies;
-  }
-
-  std::vector<Evaluation> evaluate_on(const Dataset& data, const std::vector<SubnetConfig>& configs,
-                                      std::size_t images) {
-    EvaluateOptions options = options_;
-    options.images = images;
-    StopOnly stop(job_);
-    return evaluate(net_, configs, *train_, data, how_, options, stop);
-  }
-
- private:
-  Supernet& net_;
-  const Preprocessing& how_;
-  EvaluationJournal& journal_;
-  Job& job_;
-  std::unique_ptr<Dataset> train_, val_;
-  EvaluateOptions options_;
-  int threads_;
-  std::size_t val_images_;
-};
 
 std::unique_ptr<Dataset> test_split(const SearchFlags& flags, const SearchSpace& space, Job& job) {
   try {
@@ -252,7 +173,9 @@ Json settings_of(const SearchFlags& flags, const OperatingPoint& point) {
                    {"samples", o.samples},
                    {"rounds", o.rounds},
                    {"per_round", o.per_round},
-                   {"finalists", o.finalists}};
+                   {"finalists", o.finalists},
+                   {"guide", flags.guide},
+                   {"all_opps", flags.all_opps}};
   if (o.max_latency_s) settings["max_latency_s"] = *o.max_latency_s;
   if (o.min_accuracy) settings["min_accuracy"] = *o.min_accuracy;
   return settings;
@@ -281,25 +204,22 @@ int run_evaluated_search(SearchFlags& flags, const Session& session) {
     }
   }
 
-  const std::string identity = sha256_hex(fmt::format("{} {} {} {} {}", checkpoint.weights_sha256, flags.data,
-                                                      flags.calib_images, flags.val_images, flags.val_count));
-  EvaluationJournal journal(out.string() + ".state", identity, flags.resume);
+  EvaluationJournal journal = open_journal(out, flags, checkpoint.weights_sha256);
   Supernet net(space, checkpoint.tensors);
   Evaluator evaluator(net, flags, checkpoint.info, journal, session.job);
   flags.options.accuracy_on = fmt::format("{}, n={}", evaluator.val().name(), evaluator.val().size());
   const auto evaluate_configs = [&](const std::vector<SubnetConfig>& configs, bool final) {
     return evaluator(space, configs, final);
   };
+  flags.options.guide = flags.guide == "mlp" ? Guide::mlp : Guide::ridge;
+  if (flags.all_opps) flags.options.worst_over = same_mapping(lut, point);
   SearchResult result;
   try {
     result = run_search(space, lut, point, evaluate_configs, flags.options, session.job);
     finish_levels(result.levels, evaluator, test_split(flags, space, session.job), bn_path, session.job);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::interrupted || journal.size() == 0) throw;
-    throw Error(
-        ErrorCode::interrupted,
-        fmt::format("interrupted; {} evaluations are kept in {}", journal.size(), journal.path().string()),
-        "continue with --resume");
+    throw interrupted_with(journal);
   }
   for (const auto& warning : result.warnings) session.job.warn(warning);
 

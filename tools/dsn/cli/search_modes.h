@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two ways of dsn search: evaluating a super-network at hand, and trusting a published predictor.
+// The ways of dsn search: evaluating a super-network at hand, trusting a predictor, and making one.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,13 @@ struct SearchFlags {
   std::string lut, point, out, plot;
   int threads = 1;
   SearchOptions options;  // levels, limits and seed are both modes'
+  bool all_opps = false;
   // With a super-network.
   std::string supernet, data, platform, engine = "auto";
   std::size_t calib_images = 2000, val_images = 2500, val_count = 5000;
   bool no_measure = false, resume = false;
+  std::string fit_predictor, guide = "ridge";  // file to write; see SearchOptions::guide
+  int fit_samples = 120;
   // With a predictor.
   std::string space, predictor, third = "none";
   std::vector<std::string> measured;
@@ -29,6 +32,7 @@ struct SearchFlags {
 
 // Throws Error{unsupported} in a build without LibTorch.
 int run_evaluated_search(SearchFlags& flags, const Session& session);
+int run_fit_predictor(SearchFlags& flags, const Session& session);
 int run_predicted_search(SearchFlags& flags, const Session& session);
 
 // Front, levels and what else was evaluated of a dsn.family document, as a picture.
@@ -38,5 +42,8 @@ void plot_search(const Json& family, const std::string& path);
 // that it knows is fastest. `lut_file` is for messages.
 [[nodiscard]] OperatingPoint choose_point(const std::string& text, const Lut& lut, const SearchSpace& space,
                                           const std::string& lut_file);
+
+// The LUT's other points of that cluster, threads and batch: its other frequencies.
+[[nodiscard]] std::vector<OperatingPoint> same_mapping(const Lut& lut, const OperatingPoint& point);
 
 }  // namespace dsn::cli

@@ -7,7 +7,7 @@
 #include "dsn/core/error.h"
 #include "dsn/core/file.h"
 #include "dsn/core/units.h"
-#include "dsn/search/ofa_predictor.h"
+#include "dsn/search/mlp_predictor.h"
 #include "dsn/search/point_series.h"
 
 namespace dsn::cli {
@@ -16,12 +16,13 @@ namespace {
 ThirdObjective third_objective(const std::string& name) {
   if (name == "macs") return ThirdObjective::macs;
   if (name == "params") return ThirdObjective::params;
+  if (name == "memory") return ThirdObjective::memory;
   if (name == "energy") return ThirdObjective::energy;
   return ThirdObjective::none;
 }
 
 Calibration calibrate(const std::vector<std::string>& files, const SearchSpace& space,
-                      const OfaPredictor& predictor) {
+                      const AccuracyPredictor& predictor) {
   std::vector<double> predicted, measured;
   for (const std::string& file : files) {
     for (const PointSeries& series : load_series(file)) {
@@ -44,6 +45,9 @@ std::string table_of(const PredictedSearch& result, const SearchSpace& space) {
   if (result.calibration) table.column("calibrated %");
   table.column("MMACs");
   table.column("M params");
+  table.column("peak kB");
+  const bool energy = result.front.front().energy_j.has_value();
+  if (energy) table.column(fmt::format("mJ ({})", to_string(result.energy_origin)));
   table.column("sub-network", Table::Align::left);
   for (std::size_t n = 0; n < result.levels.size(); ++n) {
     const PredictedPoint& point = result.front[result.levels[n]];
@@ -53,6 +57,8 @@ std::string table_of(const PredictedSearch& result, const SearchSpace& space) {
       cells.push_back(point.calibrated ? fmt::format("{:.2f}", *point.calibrated * 100) : "-");
     cells.push_back(fmt::format("{:.1f}", static_cast<double>(point.macs) / 1e6));
     cells.push_back(fmt::format("{:.2f}", static_cast<double>(point.params) / 1e6));
+    cells.push_back(fmt::format("{:.0f}", static_cast<double>(point.memory_bytes) / 1e3));
+    if (energy) cells.push_back(fmt::format("{:.2f}", *point.energy_j * 1e3));
     cells.push_back(space.describe(point.config));
     table.row(std::move(cells));
   }
@@ -86,6 +92,7 @@ Json settings_of(const SearchFlags& flags, const PredictedSearch& result, const 
                    {"point", describe(result.point)},
                    {"levels", flags.options.levels},
                    {"third_objective", flags.third},
+                   {"all_opps", flags.all_opps},
                    {"population", flags.predicted.population},
                    {"evaluations", flags.predicted.evaluations}};
   if (flags.options.max_latency_s) settings["max_latency_s"] = *flags.options.max_latency_s;
@@ -105,7 +112,8 @@ int run_predicted_search(SearchFlags& flags, const Session& session) {
   const Lut lut = Lut::load(flags.lut);
   lut.require_space(space);
   const OperatingPoint point = choose_point(flags.point, lut, space, flags.lut);
-  const OfaPredictor predictor = OfaPredictor::open(flags.predictor, space);
+  const OpenedPredictor opened = open_predictor(flags.predictor, space);
+  const AccuracyPredictor& predictor = *opened.predictor;
   std::optional<Calibration> calibration;
   if (!flags.measured.empty()) calibration = calibrate(flags.measured, space, predictor);
 
@@ -116,8 +124,9 @@ int run_predicted_search(SearchFlags& flags, const Session& session) {
   options.seed = flags.options.seed;
   options.threads = flags.threads;
   options.third = third_objective(flags.third);
+  if (flags.all_opps) options.worst_over = same_mapping(lut, point);
   const PredictedSearch result =
-      search_predicted(space, lut, point, predictor, predictor.resolutions(),
+      search_predicted(space, lut, point, predictor, opened.resolutions,
                        calibration ? &*calibration : nullptr, options, session.job);
 
   std::vector<InputHash> inputs{{"lut", sha256_file(flags.lut)}, {"predictor", sha256_file(flags.predictor)}};
