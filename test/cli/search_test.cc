@@ -8,6 +8,7 @@
 #include "dsn/core/json.h"
 #include "dsn/profile/lut.h"
 #include "dsn/search/family.h"
+#include "dsn/search/mlp_predictor.h"
 #include "fakes/temp_folder.h"
 #include "process.h"
 
@@ -121,9 +122,42 @@ TEST_CASE("dsn search --predictor: limits, calibration beside prediction, a tabl
   CHECK(outcome.status == 3);
   CHECK(has(outcome.err, "no sub-network found is within 5"));
   CHECK(has(outcome.err, "the nearest, r"));
+  outcome = dsn_tool(search_args({"--third-objective", "memory", "--all-opps", "--levels", "2"}));
+  CHECK_MESSAGE(outcome.status == 0, outcome.err);
+  CHECK(has(outcome.out, "peak kB"));
   outcome = dsn_tool(search_args({"--third-objective", "energy"}));
   CHECK(outcome.status == 2);
   CHECK(has(outcome.err, "has no energy of unit"));
+}
+
+TEST_CASE(
+    "dsn search --predictor: a predictor that was fitted here is read back, one of another space refused") {
+  const dsn::SearchSpace space = dsn::SearchSpace::load("ofa-mbv3", 1.2);
+  std::vector<dsn::SubnetConfig> configs;
+  std::vector<double> accuracy;
+  dsn::Rng rng(1);
+  for (int i = 0; i < 12; ++i) {
+    configs.push_back(space.sample(rng));
+    accuracy.push_back(0.7 + 1e-10 * static_cast<double>(dsn::make_network(space, configs.back()).macs()));
+  }
+  const TempFolder temp;
+  dsn::MlpPredictor::fit(space, configs, accuracy, 1).save(temp / "p.safetensors", {});
+  const std::vector<std::string> args{
+      "search",  "--space",       "ofa-mbv3", "--width-mult", "1.2",
+      "--lut",   lut_file(),      "--json",   "--predictor",  temp / "p.safetensors",
+      "--quiet", "--evaluations", "2000"};
+  const Outcome outcome = dsn_tool(args);
+  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
+  const Json front = Json::parse(outcome.out)["front"];
+  const auto predictor = dsn::MlpPredictor::open(temp / "p.safetensors", space);
+  for (const Json& row : front)
+    CHECK(row["predicted_accuracy"] ==
+          predictor.predict(space.from_json(dsn::JsonView(row["config"], "front"))));
+  std::vector<std::string> other = args;
+  other[4] = "1.0";
+  CHECK(dsn_tool(other).status == 2);
+  CHECK(has(dsn_tool({"search", "--fit-predictor", temp / "q.safetensors", "--predictor", "p"}).err,
+            "fit one first"));
 }
 
 TEST_CASE("dsn search: flags of one way with the other are refused") {

@@ -108,8 +108,13 @@ TEST_CASE("measured_noise: the scatter of levels in a table at that point, 0 whe
     dsn::LutEntry entry;
     entry.latency_s = 2e-3;
     entry.mad_s = mad * entry.latency_s;
+    entry.samples = 50;
     lut.levels.push_back({{}, {{point, entry}}});
   }
   CHECK(dsn::measured_noise(lut, point) == doctest::Approx(1.4826 * 0.02));
   CHECK(dsn::measured_noise(lut, {"gpu", 1, 0, 1}) == 0);
+  for (dsn::LutLevel& level : lut.levels) level.at[point].mad_s = 1e-3;
+  CHECK(dsn::measured_noise(lut, point) == 0.25);  // a busy machine says nothing about levels
+  for (dsn::LutLevel& level : lut.levels) level.at[point].samples = 3;
+  CHECK(dsn::measured_noise(lut, point) == 0);
 }

@@ -12,6 +12,8 @@ namespace dsn {
 namespace {
 
 constexpr double kDeviationOfMad = 1.4826;  // of a normal distribution
+constexpr double kMostNoise = 0.25;  // more says that the machine was busy, not how far levels are apart
+constexpr int kLeastSamples = 10;
 
 // Costs at one operating point, as shares of the range of their logarithms.
 struct CostShares {
@@ -102,10 +104,10 @@ double measured_noise(const Lut& lut, const OperatingPoint& point) {
   std::vector<double> scatter;
   for (const LutLevel& level : lut.levels) {
     const auto entry = level.at.find(point);
-    if (entry != level.at.end() && entry->second.latency_s > 0)
+    if (entry != level.at.end() && entry->second.latency_s > 0 && entry->second.samples >= kLeastSamples)
       scatter.push_back(kDeviationOfMad * entry->second.mad_s / entry->second.latency_s);
   }
-  return scatter.empty() ? 0 : median(scatter);
+  return scatter.empty() ? 0 : std::min(median(scatter), kMostNoise);
 }
 
 }  // namespace dsn
