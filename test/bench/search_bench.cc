@@ -55,8 +55,6 @@ struct Bench {
     options.evaluations = evaluations;
     options.seed = static_cast<std::uint64_t>(seed);
     options.threads = threads;
-    if (std::getenv("POP")) options.population = std::atoi(std::getenv("POP"));
-    if (std::getenv("EVALS")) options.evaluations = std::atoi(std::getenv("EVALS"));
     const PredictedSearch result =
         search_predicted(published.space, published.lut, published.point, published.predictor,
                          genes.resolutions(), nullptr, options, silent_job());

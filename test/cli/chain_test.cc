@@ -161,25 +161,6 @@ TEST_CASE("dsn search: the same seed gives the same bytes, whatever the number o
   CHECK(search("s3", "3", "6") != one);
 }
 
-TEST_CASE("dsn search --fit-predictor: evaluates, trains, says how good, and the file can be searched with") {
-  const Chain& c = chain();
-  const std::string out = c.temp / "fitted.safetensors", space = (c.temp / "tiny.json").string();
-  Outcome outcome =
-      dsn_tool({"search", "--supernet", c.supernet, "--data", c.data, "--val-count", "40", "--val-images",
-                "40", "--calib-images", "40", "--fit-samples", "12", "--fit-predictor", out});
-  REQUIRE_MESSAGE(outcome.status == 0, outcome.err);
-  CHECK(has(outcome.out, "trained on 12 sub-networks"));
-  CHECK(has(outcome.out, "held out (5 parts): mean error"));
-  CHECK(has(outcome.out, "Kendall tau"));
-  CHECK_FALSE(fs::exists(out + ".state"));
-  outcome = dsn_tool({"search", "--predictor", out, "--space", space, "--lut", c.lut, "--point", "cpu:1",
-                      "--evaluations", "500", "--levels", "2"});
-  CHECK_MESSAGE(outcome.status == 0, outcome.err);
-  outcome = dsn_tool(c.search_args(c.temp / "guided.json") + Args{"--no-measure", "--guide", "mlp"});
-  CHECK_MESSAGE(outcome.status == 0, outcome.err);
-  CHECK(Json::parse(dsn::read_file(c.temp / "guided.json"))["search"]["predictor"]["kind"] == "mlp");
-}
-
 TEST_CASE("dsn search: a latency that nothing keeps exits 3 and writes nothing") {
   const Chain& c = chain();
   const std::string out = c.temp / "never.json";

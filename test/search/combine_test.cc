@@ -36,7 +36,7 @@ TEST_CASE("combine_changes: never two values for one gene, no set twice, at most
   std::set<std::vector<std::pair<std::size_t, int>>> known;
   for (const auto& set : found) {
     CHECK(set.size() >= 2);
-    CHECK(set.size() <= 6);
+    CHECK(set.size() <= 5);
     std::vector<std::pair<std::size_t, int>> key;
     for (std::size_t i = 0; i < set.size(); ++i) {
       if (i > 0) CHECK(set[i].gene > set[i - 1].gene);

@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "dsn/core/safetensors.h"
 #include "dsn/core/stats.h"
+#include "dsn/search/fit_predictor.h"
 #include "fakes/temp_folder.h"
 #include "fakes/tiny_space.h"
 #include "synthetic.h"
@@ -98,4 +100,32 @@ TEST_CASE("MlpPredictor: a file of another space, and too few samples, are refus
   sample = draw(space, 3, 1);
   CHECK(code_of([&] { (void)MlpPredictor::fit(space, sample.configs, sample.accuracy, 1); }, "found 3") ==
         dsn::ErrorCode::bad_usage);
+}
+
+TEST_CASE(
+    "fit_predictor: evaluates as many as asked for, once each, and says how good it is on those held out") {
+  const dsn::SearchSpace space = dsn::SearchSpace::load("fmnist-mbv3");
+  const dsn::LatencyFn cost = [&](const SubnetConfig& config) {
+    return static_cast<double>(dsn::make_network(space, config).macs());
+  };
+  std::set<SubnetConfig, dsn::ConfigLess> asked;
+  const dsn::EvaluateFn evaluate = [&](const std::vector<SubnetConfig>& configs, bool) {
+    std::vector<double> accuracy;
+    for (const SubnetConfig& config : configs) {
+      CHECK(asked.insert(config).second);
+      accuracy.push_back(synthetic_accuracy(space, config));
+    }
+    return accuracy;
+  };
+  const dsn::FittedPredictor fitted = dsn::fit_predictor(space, cost, evaluate, 60, 1, dsn::silent_job());
+  CHECK(asked.size() == 60);
+  CHECK(fitted.configs.size() == 60);
+  CHECK(fitted.quality.count == 60);
+  CHECK(fitted.quality.folds == 5);
+  CHECK(fitted.quality.kendall_tau > 0.7);
+  CHECK(fitted.ridge.kendall_tau > 0.7);
+  CHECK(fitted.predictor.predict(space.largest()) ==
+        doctest::Approx(synthetic_accuracy(space, space.largest())).epsilon(0.01));
+  CHECK(code_of([&] { (void)dsn::fit_predictor(space, cost, evaluate, 9, 1, dsn::silent_job()); },
+                "found 0 of 9") == dsn::ErrorCode::bad_usage);
 }

@@ -8,7 +8,7 @@
 namespace dsn {
 namespace {
 
-constexpr std::size_t kSingles = 32, kBeam = 8, kMostChanges = 8;
+constexpr std::size_t kSingles = 20, kBeam = 6, kMostChanges = 5;
 
 struct Combination {
   std::vector<std::size_t> changes;  // ascending

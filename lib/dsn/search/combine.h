@@ -17,7 +17,7 @@ struct GeneChange {
   double cost = 0, value = 0;  // added
 };
 
-// Sets of two to eight changes of different genes of the row at `start` that would lie furthest beyond
+// Sets of two to five changes of different genes of the row at `start` that would lie furthest beyond
 // `front` (as pareto_front() orders it) if their effects added up, at most `most`, each with its changes in
 // ascending order of gene. A beam search: latencies of units do add up, accuracies nearly.
 [[nodiscard]] std::vector<std::vector<GeneChange>> combine_changes(const ParetoPoint& start,

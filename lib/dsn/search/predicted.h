@@ -31,7 +31,7 @@ struct PredictedSearchOptions {
   std::vector<OperatingPoint> worst_over;
   ThirdObjective third = ThirdObjective::none;
   int population = 100;
-  int evaluations = 200000;
+  int evaluations = 100000;
   std::uint64_t seed = 1;
   int threads = 1;
 };
