@@ -136,7 +136,7 @@ std::string speed_line(const PointReport& report, const Lut& lut) {
       fmt::format("{}: machine at its own speed ({} multiply-adds/s) in {} of {} looks, slowest {} of it",
                   describe(report.point), format_count(speed.own_per_s), format_percent(1 - speed.slow_share),
                   speed.probes, format_percent(speed.lowest_per_s / speed.own_per_s));
-  if (speed.waited_s > 0) text += fmt::format("; waited {} for it", format_duration(speed.waited_s));
+  if (speed.waited_s > 0.01) text += fmt::format("; waited {} for it", format_duration(speed.waited_s));
   if (report.set_aside > 0) text += fmt::format("; {} samples measured again", report.set_aside);
   if (report.disturbed > 0)
     text += fmt::format("; {} of {} entries are of a slower machine all the same, and marked",
