@@ -359,7 +359,7 @@ TEST_CASE("run_live: records and summary become JSON without silent nulls") {
   rig.always(1);
   rig.options.max_frames = 3;
   const RunSummary summary = rig.run();
-  const Json record = to_json(rig.records[2], rig.costs);
+  const Json record = to_json(rig.records[2], rig.costs, "app");
   CHECK(record["level"] == 1);
   CHECK(record["placement"] == "cpu, 1 thread");
   CHECK(record["met"] == true);

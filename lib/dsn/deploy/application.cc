@@ -33,6 +33,7 @@ struct Application::Parts {
   std::unique_ptr<Executor> executor;
   CostTable costs;
   std::unique_ptr<LoadMonitor> load;
+  std::unique_ptr<LiveManager> manager;
   std::unique_ptr<ManagedInference> managed;
   std::int64_t frames = 0;
 };
@@ -59,14 +60,15 @@ Application::Application(const fs::path& bundle_path, const ApplicationOptions& 
   require_feasible(costs, options.goal);
   executor->prepare(bundle.levels);
   parts_ = std::make_unique<Parts>(Parts{std::move(bundle), std::move(platform), std::move(policy),
-                                         std::move(executor), std::move(costs), nullptr, nullptr});
+                                         std::move(executor), std::move(costs), nullptr, nullptr, nullptr});
   Parts& p = *parts_;
   p.load = make_load_monitor(p.platform);
-  p.managed = std::make_unique<ManagedInference>(ManagedParts{*p.executor, p.bundle.preprocessing, p.costs,
-                                                              p.platform, *p.policy, nullptr, p.load.get()},
-                                                 options.goal, false, silent_job());
+  p.manager = std::make_unique<LiveManager>(
+      ManagerParts{p.platform, *p.policy, nullptr, p.load.get(), monotonic_clock(), false}, silent_job());
+  p.managed = std::make_unique<ManagedInference>(
+      "app", AppParts{*p.executor, p.bundle.preprocessing, p.costs}, *p.manager, options.goal);
   p.managed->warm_up(options.warmup);
-  p.managed->start();
+  p.manager->start();
 }
 
 Application::Application(Application&&) noexcept = default;
@@ -91,9 +93,9 @@ Answer Application::classify(const Image& image, double age_s) {
   ManagedInference& managed = *parts_->managed;
   LiveRecord record;
   record.index = parts_->frames;
-  record.scheduled_s = managed.now_s() - age_s;
+  record.scheduled_s = parts_->manager->now_s() - age_s;
   record.target_s = managed.goal().target_s;
-  managed.poll();
+  parts_->manager->poll();
   managed.infer(image, record);
   ++parts_->frames;
   const auto scores = managed.logits();

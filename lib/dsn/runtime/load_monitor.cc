@@ -67,7 +67,10 @@ class ProcStatMonitor final : public LoadMonitor {
   void poll(double now_s) noexcept override {
     if (file_ < 0 || (read_s_ >= 0 && now_s - read_s_ < (known_ ? kInterval : kFirst))) return;
     const double own_s = process_cpu_s();
-    if (!read_times()) return;
+    if (!read_times()) {
+      if (known_) lose();
+      return;
+    }
     if (read_s_ >= 0) {
       update(now_s - read_s_, own_s - own_s_);
       known_ = true;
@@ -103,6 +106,13 @@ class ProcStatMonitor final : public LoadMonitor {
       now_[cpu].busy = field[0] + field[1] + field[2] + field[5] + field[6] + field[7];
     }
     return true;
+  }
+
+  // What was read last is not true for ever.
+  void lose() noexcept {
+    known_ = false;
+    read_s_ = -1;
+    for (Group& group : clusters_) group.others = -1;
   }
 
   void update(double passed_s, double own_s) noexcept {

@@ -32,10 +32,14 @@ std::optional<double> share(double part, std::int64_t whole) {
 
 }  // namespace
 
-Json to_json(const LiveRecord& record, const CostTable& costs) {
-  Json json = {{"index", record.index},       {"scheduled_s", record.scheduled_s},
-               {"target_s", record.target_s}, {"skipped", record.skipped},
-               {"met", record.met()},         {"level", record.level}};
+Json to_json(const LiveRecord& record, const CostTable& costs, const std::string& app) {
+  Json json = {{"app", app},
+               {"index", record.index},
+               {"scheduled_s", record.scheduled_s},
+               {"target_s", record.target_s},
+               {"skipped", record.skipped},
+               {"met", record.met()},
+               {"level", record.level}};
   if (record.label) json["label"] = *record.label;
   if (record.skipped) return json;
   json["start_s"] = record.start_s;
@@ -43,7 +47,12 @@ Json to_json(const LiveRecord& record, const CostTable& costs) {
   json["latency_s"] = record.latency_s();
   json["placement"] = costs.placement_name(record.placement);
   json["opp"] = record.opp;
-  json["predicted"] = record.predicted;
+  if (record.aborted) {
+    json["aborted"] = true;
+  } else {
+    json["predicted"] = record.predicted;
+  }
+  if (record.undecided) json["undecided"] = true;
   json["slowdown"] = record.slowdown;
   json["decision_s"] = record.decision_s;
   json["feasible"] = record.feasible;
@@ -63,12 +72,14 @@ void RunSummary::add(const LiveRecord& record, double service_ratio) noexcept {
   if (last_level_ >= 0)
     levels[static_cast<std::size_t>(last_level_)].time_s += record.scheduled_s - last_scheduled_s_;
   last_scheduled_s_ = record.scheduled_s;
+  target_changes += last_target_s_ > 0 && record.target_s != last_target_s_;
+  last_target_s_ = record.target_s;
   if (record.skipped) {
     if (last_level_ < 0) last_level_ = record.level;
     ++skipped;
     return;
   }
-  if (completed > 0) {
+  if (completed + aborted > 0) {
     switches += record.level != last_level_;
     placement_switches += record.placement != last_placement_;
     opp_switches += record.opp != last_opp_;
@@ -76,6 +87,13 @@ void RunSummary::add(const LiveRecord& record, double service_ratio) noexcept {
   last_level_ = record.level;
   last_placement_ = record.placement;
   last_opp_ = record.opp;
+  infeasible += !record.feasible;
+  undecided += record.undecided;
+  if (!record.undecided) decision.add(record.decision_s);
+  if (record.aborted) {
+    ++aborted;
+    return;
+  }
   ++completed;
   levels[at].count += 1;
   if (record.met()) {
@@ -86,9 +104,7 @@ void RunSummary::add(const LiveRecord& record, double service_ratio) noexcept {
     ++labelled;
     correct += *record.label == record.predicted;
   }
-  infeasible += !record.feasible;
   latency.add(record.latency_s());
-  decision.add(record.decision_s);
   accuracy_sum_ += level_accuracy_[at];
   ratio_sum_ += service_ratio;
   slowdown_mean = ratio_sum_ / static_cast<double>(completed);
@@ -122,6 +138,7 @@ Json RunSummary::to_json() const {
                {"arrivals", arrivals()},
                {"completed", completed},
                {"skipped", skipped},
+               {"aborted", aborted},
                {"met", met},
                {"latency", quantiles(latency)},
                {"decision", quantiles(decision)},
@@ -130,7 +147,9 @@ Json RunSummary::to_json() const {
                {"switches", switches},
                {"placement_switches", placement_switches},
                {"opp_switches", opp_switches},
-               {"infeasible_decisions", infeasible}};
+               {"infeasible_decisions", infeasible},
+               {"undecided", undecided},
+               {"target_changes", target_changes}};
   put(json, "met_share", met_share(), "no frame arrived");
   put(json, "accuracy", accuracy(), "no completed frame has a label");
   put(json, "expected_accuracy", expected_accuracy(), "no inference was completed");
