@@ -1,187 +1,189 @@
 // SPDX-License-Identifier: Apache-2.0
-// dsn run: real inference under a latency target.
+// dsn run: real inference of one or several applications under latency targets.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <chrono>
 #include <memory>
 
+#include "cli/app_flag.h"
 #include "cli/flags.h"
 #include "cli/held_frequencies.h"
 #include "cli/json_lines.h"
 #include "cli/measuring.h"
-#include "cli/table.h"
-#include "cli/terminal.h"
+#include "cli/run_report.h"
 #include "commands.h"
 #include "dsn/core/file.h"
-#include "dsn/deploy/application.h"
-#include "dsn/runtime/feasibility.h"
+#include "dsn/deploy/application_set.h"
 #include "dsn/runtime/live.h"
 
 namespace dsn::cli {
 namespace {
 
 struct Flags {
-  std::string bundle, input, policy = "dsn", platform, engine = "auto", device = "cpu", log, out,
-                             overrun = "skip";
-  std::uint64_t seed = 1;
-  int threads = 0;
-  double fps = 0;
+  ApplicationSpec alone;  // what flags, and not --app, say; of --app, what is not said there
+  std::vector<std::string> apps;
+  std::string bundle, policy = "dsn", platform, overrun = "skip", schedule, log, out;
+  ApplicationPlace place;
+  double fps = 0, duration_s = 0;
   bool once = false;
   std::optional<double> min_met;
   FrequencyFlags frequencies;
-  LiveOptions options;
 };
 
+double unix_time_s() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
+}
+
 void set_limits(Flags& flags) {
-  LiveOptions& o = flags.options;
+  AppOptions& o = flags.alone.options;
   if (flags.once) {
-    if (o.duration_s > 0 || o.max_frames > 0) {
+    if (flags.duration_s > 0 || o.max_frames > 0) {
       throw Error(ErrorCode::bad_usage, "--once ends with the input: it excludes --duration and --frames");
     }
-  } else if (o.duration_s == 0 && o.max_frames == 0) {
-    o.duration_s = 10;
+  } else if (flags.duration_s == 0 && o.max_frames == 0) {
+    flags.duration_s = 10;
   }
+  o.duration_s = flags.duration_s;
   o.period_s = flags.fps > 0 ? 1 / flags.fps : 0;
-  o.overrun = flags.overrun == "queue" ? Overrun::queue : Overrun::skip;
-  o.move_frequencies = flags.frequencies.mode == "control";
+  o.overrun = parse_overrun(flags.overrun);
+  flags.alone.repeat = !flags.once;
 }
 
-Json report_of(const Flags& flags, const Bundle& bundle, const Platform& platform, const Executor& executor,
-               const RunSummary& summary, const std::vector<std::string>& doubts) {
-  const LiveOptions& o = flags.options;
-  Json report = doubtful_envelope("dsn.report", flags.seed, doubts);
-  report["kind"] = "run";
-  report["inputs"] = Json::array({{{"role", "bundle"}, {"sha256", bundle.sha256}}});
-  report["settings"] = {{"input", flags.input},           {"policy", flags.policy},
-                        {"target_s", o.target_s},         {"probability", o.probability},
-                        {"min_accuracy", o.min_accuracy}, {"overrun", flags.overrun},
-                        {"dvfs", flags.frequencies.mode}, {"engine", std::string(executor.name())},
-                        {"device", flags.device}};
-  if (o.period_s > 0) {
-    report["settings"]["period_s"] = o.period_s;
-  } else {
-    report["settings"]["period_s"] = nullptr;
-    report["settings"]["period_s_reason"] = "a frame arrives when the one before is done";
+// --duration is of the run: an application that comes later has what is left of it, unless it says otherwise.
+ApplicationSpec one_of_several(const Flags& flags, const std::string& text) {
+  ApplicationSpec spec = parse_app(text, flags.alone);
+  AppOptions& o = spec.options;
+  const bool own = o.duration_s != flags.alone.options.duration_s;
+  if (!own && o.duration_s > 0 && o.start_s > 0) {
+    o.duration_s -= o.start_s;
+    if (o.duration_s <= 0) {
+      throw Error(
+          ErrorCode::bad_usage,
+          fmt::format("--app {}: starts at {}, after the run's end", spec.name, format_duration(o.start_s)),
+          "give it a duration=, or the run a longer --duration");
+    }
   }
-  report["platform"] = {{"name", platform.name}, {"sha256", platform.sha256}};
-  const MemoryUse memory = executor.memory();
-  report["memory"] = {
-      {"weights_bytes", memory.weights}, {"levels_bytes", memory.levels}, {"work_bytes", memory.work}};
-  report["run"] = summary.to_json();
-  return report;
+  return spec;
 }
 
-std::string percent(const std::optional<double>& share) {
-  return share ? format_percent(*share) : std::string("unknown");
-}
-
-std::string time_of(const std::optional<double>& seconds) {
-  return seconds ? format_duration(*seconds) : std::string("-");
-}
-
-std::string summary_text(const Flags& flags, const RunSummary& summary, const CostTable& costs,
-                         const MemoryUse& memory) {
-  std::string text =
-      fmt::format("policy {}, target {}{}, {} of {}\n", summary.policy, format_duration(summary.target_s),
-                  flags.fps > 0 ? fmt::format(" at {:g} frames/s", flags.fps) : ", one frame after another",
-                  format_duration(summary.duration_s), flags.input);
-  const auto share = summary.met_share();
-  const bool kept = share && *share >= summary.probability;
-  text += fmt::format("deadlines met     {}  ({} of {} frames, {} skipped)\n",
-                      paint(Stream::out, kept ? Paint::green : Paint::red, percent(share)), summary.met,
-                      summary.arrivals(), summary.skipped);
-  text += fmt::format("latency           p50 {}, p95 {}, p99 {}\n", time_of(summary.latency.quantile(0.5)),
-                      time_of(summary.latency.quantile(0.95)), time_of(summary.latency.quantile(0.99)));
-  if (summary.labelled > 0) {
-    text += fmt::format("accuracy          {}  (of {} labelled frames)\n", percent(summary.accuracy()),
-                        summary.labelled);
-  } else {
-    text += fmt::format(
-        "accuracy          {}  (what the levels had on test images; these frames have no labels)\n",
-        percent(summary.expected_accuracy()));
+std::vector<ApplicationSpec> specs_of(Flags& flags) {
+  set_limits(flags);
+  const bool alone = !flags.bundle.empty() || flags.alone.options.target_s != 0;
+  if (flags.apps.empty()) {
+    if (flags.bundle.empty())
+      throw Error(ErrorCode::bad_usage, "BUNDLE is required, or --app NAME=BUNDLE,...");
+    if (flags.alone.input.empty()) throw Error(ErrorCode::bad_usage, "--input is required");
+    if (flags.alone.options.target_s == 0) throw Error(ErrorCode::bad_usage, "--target-latency is required");
+    flags.alone.bundle = flags.bundle;
+    return {flags.alone};
   }
-  text += fmt::format("level switches    {}\n", summary.switches);
-  text += fmt::format("slowdown          {:.2f} times the undisturbed latency\n", summary.slowdown_mean);
-  text += fmt::format("engine memory     {} of weights, {} of levels, {} to work in\n",
-                      format_bytes(static_cast<double>(memory.weights)),
-                      format_bytes(static_cast<double>(memory.levels)),
-                      format_bytes(static_cast<double>(memory.work)));
-  Table table;
-  table.column("level");
-  table.column("accuracy %");
-  table.column("frames");
-  table.column("met %");
-  table.column("time %");
-  for (std::size_t i = 0; i < summary.levels.size(); ++i) {
-    const auto& at = summary.levels[i];
-    table.row({std::to_string(i), fmt::format("{:.2f}", costs.accuracy(static_cast<int>(i)) * 100),
-               std::to_string(at.count),
-               at.count > 0 ? fmt::format("{:.1f}",
-                                          100.0 * static_cast<double>(at.met) / static_cast<double>(at.count))
-                            : "-",
-               summary.duration_s > 0 ? fmt::format("{:.1f}", 100 * at.time_s / summary.duration_s) : "-"});
+  if (alone) {
+    throw Error(ErrorCode::bad_usage, "--app excludes BUNDLE and --target-latency",
+                "give every application as --app NAME=BUNDLE,input=SPEC,target=20ms");
   }
-  return text + '\n' + table.str();
+  std::vector<ApplicationSpec> specs;
+  for (const std::string& text : flags.apps) specs.push_back(one_of_several(flags, text));
+  return specs;
+}
+
+// What ended an application, and then what was promised of all.
+void require_success(const ApplicationSet& apps, std::span<const AppOutcome> outcomes,
+                     const std::optional<double>& min_met) {
+  const bool several = apps.size() > 1;
+  for (std::size_t a = 0; a < apps.size(); ++a) {
+    if (!outcomes[a].failure) continue;
+    if (!several) throw *outcomes[a].failure;
+    throw Error(
+        outcomes[a].failure->code(),
+        fmt::format("application {} has ended: {}", apps.spec(a).name, outcomes[a].failure->message()),
+        outcomes[a].failure->hint());
+  }
+  if (done_status() != 0 || !min_met) return;
+  for (std::size_t a = 0; a < apps.size(); ++a) {
+    const auto share = outcomes[a].summary.met_share();
+    if (share.value_or(0) >= *min_met) continue;
+    throw Error(
+        ErrorCode::infeasible,
+        fmt::format("{}{} of deadlines met, --min-met asks for {}", several ? apps.spec(a).name + ": " : "",
+                    share ? format_percent(*share) : "unknown", format_percent(*min_met)));
+  }
 }
 
 int run(Flags& flags, const Session& session) {
-  set_limits(flags);
+  std::vector<ApplicationSpec> specs = specs_of(flags);
   if (!flags.out.empty()) check_writable(flags.out);
   const auto policy = make_policy(flags.policy);
-  const Bundle bundle = Bundle::open(flags.bundle);
   const Platform platform = platform_or_this_machine(flags.platform, flags.frequencies.root);
-  const Lut& lut = costs_here(bundle, platform, flags.engine);
-  const auto executor = make_executor(lut.engine, bundle.space, bundle.weights, flags.device);
-  const CostTable costs(bundle.family, lut, platform, flags.threads);
-  require_feasible(costs, flags.options);
-  const auto frames = open_frames(flags.input, flags.seed, !flags.once);
-  const HeldFrequencies frequencies(
-      flags.frequencies, platform, static_cast<std::size_t>(costs.placements().front().cluster), session.job);
+  ApplicationSet apps(std::move(specs), platform, flags.place);
+  GoalChanges changes(apps.names());
+  std::optional<GoalSchedule> schedule;
+  if (!flags.schedule.empty()) schedule = GoalSchedule::load(flags.schedule, changes.names());
+  const HeldFrequencies frequencies(flags.frequencies, platform,
+                                    static_cast<std::size_t>(apps.costs(0).placements().front().cluster),
+                                    session.job);
   std::unique_ptr<JsonLines> log;
   if (!flags.log.empty()) log = std::make_unique<JsonLines>(flags.log);
   auto doubts = measuring_doubts();  // before the run makes the machine busy
-  for (auto& doubt : bundle.family.calibration_doubts()) {
-    session.job.warn(doubt);
-    doubts.push_back(std::move(doubt));
+  for (std::size_t a = 0; a < apps.size(); ++a) {
+    for (auto& doubt : apps.bundle(a).family.calibration_doubts()) {
+      session.job.warn(doubt);
+      doubts.push_back(std::move(doubt));
+    }
   }
 
-  executor->prepare(bundle.levels);
   const auto load = make_load_monitor(platform);
-  const ManagedParts parts{*executor, bundle.preprocessing,  costs,     platform,
-                           *policy,   frequencies.control(), load.get()};
-  const auto sink = [&](const LiveRecord& record) {
-    if (log) log->add(to_json(record, costs));
+  RunBoard board;
+  const ManagerParts manager{
+      platform, *policy, frequencies.control(), load.get(), monotonic_clock(), frequencies.moves(), &board};
+  std::optional<double> started_unix_s;  // time 0 of the records
+  const auto sink = [&](std::size_t app, const LiveRecord& record) {
+    if (!started_unix_s && !record.skipped) started_unix_s = unix_time_s() - record.done_s;
+    if (log) log->add(to_json(record, apps.costs(app), apps.spec(app).name));
   };
-  const RunSummary summary = run_live(parts, *frames, flags.options, sink, session.job);
+  const std::vector<LiveApp> live = apps.live();
+  const std::vector<AppOutcome> outcomes =
+      run_live(manager, live, {&changes, schedule ? &*schedule : nullptr}, sink, session.job);
 
-  Json report = report_of(flags, bundle, platform, *executor, summary, doubts);
-  if (frequencies.moves()) report["run"]["frequency_transitions"] = frequencies.transitions();
-  if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
-  session.result(report, summary_text(flags, summary, costs, executor->memory()) + frequencies.summary());
-  if (log) log->close();
-  if (done_status() != 0) return done_status();
-  if (flags.min_met && summary.met_share().value_or(0) < *flags.min_met) {
-    throw Error(ErrorCode::infeasible,
-                fmt::format("{} of deadlines met, --min-met asks for {}", percent(summary.met_share()),
-                            format_percent(*flags.min_met)));
+  Json report = run_report({flags.place.seed, flags.policy, flags.frequencies.mode, flags.place.device}, apps,
+                           platform, outcomes, doubts);
+  if (started_unix_s) report["started_unix_s"] = *started_unix_s;
+  if (frequencies.moves()) {
+    report["frequency_transitions"] = frequencies.transitions();
+    if (apps.size() == 1) report["run"]["frequency_transitions"] = report["frequency_transitions"];
   }
-  return 0;
+  if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
+  session.result(report, run_text(apps, outcomes) + frequencies.summary());
+  if (log) log->close();
+  require_success(apps, outcomes, flags.min_met);
+  return done_status();
 }
 
 void add_goal(CLI::App& app, Flags& flags) {
-  LiveOptions& o = flags.options;
-  add_duration(app, "--target-latency", o.target_s, "From a frame's arrival to its result")->required();
+  AppOptions& o = flags.alone.options;
+  app.add_option_function<std::vector<std::string>>(
+         "--app", [&flags](const std::vector<std::string>& texts) { flags.apps = texts; },
+         fmt::format("One of several applications: NAME=BUNDLE, then KEY=VALUE ({})", app_keys()))
+      ->type_name("SPEC")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
+  add_duration(app, "--target-latency", o.target_s, "From a frame's arrival to its result");
   add_fraction(app, "--probability", o.probability, "Share of frames that shall meet the target")
       ->default_str("0.99");
   add_fraction(app, "--min-accuracy", o.min_accuracy, "Only levels that are this accurate");
   app.add_option("--fps", flags.fps, "Frames per second; default: one frame after another")
       ->check(CLI::PositiveNumber);
-  app.add_option(
-         "--overrun", flags.overrun,
-         "A frame that finds the one before still running: skip (late by a period: dropped, missed) or queue")
-      ->check(CLI::IsMember({"skip", "queue"}))
+  app.add_option("--overrun", flags.overrun,
+                 "A frame that finds the one before still running: skip (late by a period: dropped, missed), "
+                 "queue, or abort (given up at its deadline, between two blocks of the network)")
+      ->check(CLI::IsMember({"skip", "queue", "abort"}))
       ->capture_default_str();
-  add_duration(app, "--duration", o.duration_s, "How long to run; default 10 s unless --frames or --once");
+  add_path(app, "--schedule", flags.schedule, "Targets that change at set times (dsn.schedule)");
+  add_duration(app, "--duration", flags.duration_s,
+               "How long to run; default 10 s unless --frames or --once");
   app.add_option("--frames", o.max_frames, "How many frames to run")->check(CLI::PositiveNumber);
   app.add_flag("--once", flags.once, "Run the input once, to its end");
   add_fraction(app, "--min-met", flags.min_met, "Exit status 3 when a smaller share of deadlines was met");
@@ -199,32 +201,31 @@ std::vector<std::string> fixed_policy_names() {
 Command add_run(CLI::App& root, CommonFlags& common) {
   auto flags = std::make_shared<Flags>();
   CLI::App& app =
-      *root.add_subcommand("run", "Run a bundle on images, video or a camera under a latency target");
-  add_path(app, "BUNDLE", flags->bundle, "Bundle of dsn export: a folder or a .dsnb file")->required();
-  app.add_option("--input", flags->input,
+      *root.add_subcommand("run", "Run bundles on images, video or a camera under latency targets");
+  add_path(app, "BUNDLE", flags->bundle, "Bundle of dsn export: a folder or a .dsnb file");
+  app.add_option("--input", flags->alone.input,
                  "A data set (fashion-mnist[@test]), an image, a folder of images, video:FILE, camera:N")
-      ->type_name("SPEC")
-      ->required();
+      ->type_name("SPEC");
   add_goal(app, *flags);
   app.add_option("--policy", flags->policy, fmt::format("{}", fmt::join(policy_names(), ", ")))
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--threads", flags->threads,
+  app.add_option("--threads", flags->alone.threads,
                  "Use only this thread count of the look-up table; default: the policy chooses")
       ->check(in_range(1, 1024));
   add_path(app, "--platform", flags->platform,
            "Description of this machine; default: discovered (see dsn platform)");
   add_frequency_flags(app, flags->frequencies, "set them");
-  app.add_option("--engine", flags->engine,
+  app.add_option("--engine", flags->place.engine,
                  "Executor to run on; auto: the best that the bundle has costs of on this device")
       ->capture_default_str();
-  app.add_option("-d,--device", flags->device, "cpu or cuda[:N]")->capture_default_str();
+  app.add_option("-d,--device", flags->place.device, "cpu or cuda[:N]")->capture_default_str();
   add_path(app, "--log", flags->log, "A line of JSON per frame");
   add_path(app, "-o,--out", flags->out, "Write the report (dsn.report) here");
-  add_seed(app, flags->seed);
-  add_common(
-      app, common, "dsn run bundle --input fashion-mnist --target-latency 5ms --fps 100",
-      "dsn run bundle --input camera:0 --target-latency 20ms --fps 30 --min-met 0.99 --log frames.jsonl");
+  add_seed(app, flags->place.seed);
+  add_common(app, common, "dsn run bundle --input fashion-mnist --target-latency 5ms --fps 100",
+             "dsn run --app cam=a.dsnb,input=camera:0,target=20ms,fps=30 --app "
+             "plate=b.dsnb,input=photos,target=80ms,fps=5");
   suggest(app, "--input", {"fashion-mnist", "video:", "camera:"});
   suggest(app, "--policy", fixed_policy_names());
   suggest(app, "--engine", engine_names());

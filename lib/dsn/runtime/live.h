@@ -51,6 +51,7 @@ struct LiveApp {
 struct LiveInputs {
   GoalChanges* changes = nullptr;          // of as many applications
   const GoalSchedule* schedule = nullptr;  // of as many applications; what was posted later counts
+  double look_s = 0.1;  // a wish to stop, and the end of a pause, are seen at least so often
 };
 
 // Called once per arrival with the application's index, between its inferences and never twice at a time.

@@ -5,11 +5,6 @@
 #include <utility>
 
 namespace dsn {
-namespace {
-
-constexpr double kStopInterval = 0.1;  // a wish to stop, or a change, is seen at least so often
-
-}  // namespace
 
 LiveLoop::LiveLoop(std::size_t app, const LiveApp& live, LiveManager& manager, const LiveInputs& inputs,
                    std::string threads_named, Job& job)
@@ -98,7 +93,7 @@ void LiveLoop::leave(bool failed) noexcept {
 bool LiveLoop::wait_until(double time_s) {
   while (now() < time_s) {
     if (job_.stop_requested()) return false;
-    manager_.sleep_until(std::min(time_s, now() + kStopInterval));
+    manager_.sleep_until(std::min(time_s, now() + inputs_.look_s));
   }
   return true;
 }
@@ -126,7 +121,7 @@ bool LiveLoop::pass_pause() {
   managed_.set_active(false, true);
   while (paused_ && !over(std::max(now(), options().start_s))) {
     if (job_.stop_requested()) return false;
-    manager_.sleep_until(now() + kStopInterval);
+    manager_.sleep_until(now() + inputs_.look_s);
     take_changes(now());
   }
   base_s_ = std::max(now(), options().start_s);

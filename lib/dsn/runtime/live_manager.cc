@@ -122,6 +122,7 @@ std::optional<Grant> LiveManager::decide(std::size_t app, const AppView& mine) {
   grant.choice = decision.apps[app];
   grant.decision_s = after_s - before_s;
   grant.feasible = decision.feasible;
+  grant.made = decision.made;
   ++state_.decisions;
   state_.infeasible += decision.feasible ? 0 : 1;
   state_.decision_s = grant.decision_s;
@@ -162,7 +163,8 @@ CpuSlice LiveManager::slice_for(std::size_t app, double now) noexcept {
   return {mine.cluster, first, mine.threads};
 }
 
-double LiveManager::observe(const AppView& mine, const Completion& done, const Outcome& outcome) noexcept {
+double LiveManager::observe(const AppView& mine, const Completion& done,
+                            const ArrivalOutcome& outcome) noexcept {
   const BoundedLock lock(mutex_, kObservePatience);
   if (!lock) return 1;
   const auto app = static_cast<std::size_t>(done.app);

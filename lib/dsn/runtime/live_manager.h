@@ -50,10 +50,11 @@ struct Grant {
   CpuSlice cpus;
   double decision_s = 0;  // what deciding took
   bool feasible = true;
+  bool made = true;  // Decision::made
 };
 
 // What came of an arrival, for those who watch.
-struct Outcome {
+struct ArrivalOutcome {
   bool met = false, aborted = false, undecided = false;
   std::optional<bool> correct;
 };
@@ -88,7 +89,7 @@ class LiveManager {
   // stuck. What the policy chose may not exist: the caller checks.
   [[nodiscard]] std::optional<Grant> decide(std::size_t app, const AppView& mine);
   // Tells the policy, and publishes. Returns the policy's estimate of the slowdown.
-  double observe(const AppView& mine, const Completion& done, const Outcome& outcome) noexcept;
+  double observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome) noexcept;
   // An application comes, pauses or goes.
   void set_active(std::size_t app, const AppView& mine, bool active, bool paused = false,
                   bool failed = false) noexcept;

@@ -158,7 +158,7 @@ Grant ManagedInference::ask(double before_s, LiveRecord& record) {
   // Preprocessing is still to come, and counts.
   view_.waited_s = before_s - record.scheduled_s + prepare_s_[static_cast<std::size_t>(level_)];
   const std::optional<Grant> grant = manager_.decide(app_, view_);
-  record.undecided = !grant;
+  record.undecided = !grant || !grant->made;
   record.decision_s = grant ? grant->decision_s : 0;
   record.feasible = !grant || grant->feasible;
   return grant ? *grant : safe_;
@@ -210,7 +210,7 @@ double ManagedInference::infer(const Image& image, LiveRecord& record, double ab
   const double ended_s = record.aborted ? std::max(record.done_s, record.start_s + nominal_s) : record.done_s;
   const Completion done{static_cast<int>(app_), record.level,   record.placement, record.opp,
                         record.scheduled_s,     record.start_s, ended_s,          record.target_s};
-  Outcome outcome{record.met(), record.aborted, record.undecided, std::nullopt};
+  ArrivalOutcome outcome{record.met(), record.aborted, record.undecided, std::nullopt};
   if (record.label && !record.aborted) outcome.correct = *record.label == record.predicted;
   record.slowdown = manager_.observe(view_, done, outcome);
   return nominal_s;
