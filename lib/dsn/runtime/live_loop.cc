@@ -111,6 +111,7 @@ void LiveLoop::change(const GoalChange& change) {
   Goal goal = managed_.goal();
   goal.target_s = change.target_s.value_or(goal.target_s);
   goal.min_accuracy = change.min_accuracy.value_or(goal.min_accuracy);
+  goal.priority = change.priority.value_or(goal.priority);
   managed_.set_goal(goal);
   paused_ = change.paused.value_or(paused_);
 }

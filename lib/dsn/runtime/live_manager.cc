@@ -83,7 +83,9 @@ void LiveManager::start() noexcept {
 }
 
 SystemView LiveManager::view(double now) const noexcept {
-  return {now, std::span(apps_).first(names_.size()), clusters_->views()};
+  SystemView seen{now, std::span(apps_).first(names_.size()), clusters_->views()};
+  seen.base_power_w = parts_.platform.base_power_w;
+  return seen;
 }
 
 // What the policy chose before is the manager's, the rest the application's.
@@ -108,7 +110,10 @@ bool LiveManager::exists(std::size_t app, const AppChoice& choice) const noexcep
 
 std::optional<Grant> LiveManager::decide(std::size_t app, const AppView& mine) {
   const BoundedLock lock(mutex_, kPatience);
-  if (!lock) return std::nullopt;
+  if (!lock) {
+    undecided_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
   take_up(app, mine);
   apps_[app].active = true;
   const double before_s = now_s();
@@ -123,6 +128,7 @@ std::optional<Grant> LiveManager::decide(std::size_t app, const AppView& mine) {
   grant.decision_s = after_s - before_s;
   grant.feasible = decision.feasible;
   grant.made = decision.made;
+  if (!decision.made) undecided_.fetch_add(1, std::memory_order_relaxed);
   ++state_.decisions;
   state_.infeasible += decision.feasible ? 0 : 1;
   state_.decision_s = grant.decision_s;
@@ -163,9 +169,9 @@ CpuSlice LiveManager::slice_for(std::size_t app, double now) noexcept {
   return {mine.cluster, first, mine.threads};
 }
 
-double LiveManager::observe(const AppView& mine, const Completion& done,
-                            const ArrivalOutcome& outcome) noexcept {
-  const BoundedLock lock(mutex_, kObservePatience);
+double LiveManager::observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome,
+                            bool patient) noexcept {
+  const BoundedLock lock(mutex_, patient ? kObservePatience : kPatience);
   if (!lock) return 1;
   const auto app = static_cast<std::size_t>(done.app);
   take_up(app, mine);
@@ -196,7 +202,6 @@ double LiveManager::observe(const AppView& mine, const Completion& done,
       seen.correct += *outcome.correct ? 1 : 0;
     }
   }
-  state_.undecided += outcome.undecided ? 1 : 0;
   publish(now);
   return slowdown;
 }
@@ -222,11 +227,13 @@ void LiveManager::end() noexcept {
 void LiveManager::publish(double now) noexcept {
   if (parts_.board == nullptr) return;
   state_.now_s = now;
+  state_.undecided = undecided_.load(std::memory_order_relaxed);
   for (std::size_t a = 0; a < names_.size(); ++a) {
     AppState& seen = state_.apps[a];
     seen.active = apps_[a].active;
     seen.target_s = apps_[a].target_s;
     seen.min_accuracy = apps_[a].min_accuracy;
+    seen.priority = apps_[a].priority;
     seen.period_s = apps_[a].period_s;
   }
   for (std::size_t c = 0; c < clusters_->views().size(); ++c) {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,7 +56,7 @@ struct Grant {
 
 // What came of an arrival, for those who watch.
 struct ArrivalOutcome {
-  bool met = false, aborted = false, undecided = false;
+  bool met = false, aborted = false;
   std::optional<bool> correct;
 };
 
@@ -88,8 +89,10 @@ class LiveManager {
   // mine: the application's state now; level and placement in it are kept here. Nothing when the manager is
   // stuck. What the policy chose may not exist: the caller checks.
   [[nodiscard]] std::optional<Grant> decide(std::size_t app, const AppView& mine);
-  // Tells the policy, and publishes. Returns the policy's estimate of the slowdown.
-  double observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome) noexcept;
+  // Tells the policy, and publishes. Returns the policy's estimate of the slowdown. patient: false when there
+  // was no decision either.
+  double observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome,
+                 bool patient = true) noexcept;
   // An application comes, pauses or goes.
   void set_active(std::size_t app, const AppView& mine, bool active, bool paused = false,
                   bool failed = false) noexcept;
@@ -116,6 +119,7 @@ class LiveManager {
   std::array<double, kMaxClusters> shared_until_s_{};
   RunState state_;
   std::atomic<bool> share_always_{false};
+  std::atomic<std::int64_t> undecided_{0};
   double start_s_ = 0;
 };
 

@@ -90,6 +90,8 @@ void ManagedInference::set_goal(const Goal& goal) {
   view_.probability = goal.probability;
   view_.min_accuracy = goal.min_accuracy;
   view_.period_s = goal.period_s;
+  view_.energy_budget_j = goal.energy_budget_j;
+  view_.priority = goal.priority;
 }
 
 void ManagedInference::set_active(bool active, bool paused, bool failed) noexcept {
@@ -158,7 +160,8 @@ Grant ManagedInference::ask(double before_s, LiveRecord& record) {
   // Preprocessing is still to come, and counts.
   view_.waited_s = before_s - record.scheduled_s + prepare_s_[static_cast<std::size_t>(level_)];
   const std::optional<Grant> grant = manager_.decide(app_, view_);
-  record.undecided = !grant || !grant->made;
+  stuck_ = !grant;
+  record.undecided = stuck_ || !grant->made;
   record.decision_s = grant ? grant->decision_s : 0;
   record.feasible = !grant || grant->feasible;
   return grant ? *grant : safe_;
@@ -175,7 +178,7 @@ void ManagedInference::skip(LiveRecord& record) {
   dropped.scheduled_s = record.scheduled_s;
   dropped.target_s = record.target_s;
   dropped.dropped = true;
-  manager_.observe(view_, dropped, {});
+  manager_.observe(view_, dropped, {}, !stuck_);
 }
 
 double ManagedInference::infer(const Image& image, LiveRecord& record, double abort_s) {
@@ -210,9 +213,9 @@ double ManagedInference::infer(const Image& image, LiveRecord& record, double ab
   const double ended_s = record.aborted ? std::max(record.done_s, record.start_s + nominal_s) : record.done_s;
   const Completion done{static_cast<int>(app_), record.level,   record.placement, record.opp,
                         record.scheduled_s,     record.start_s, ended_s,          record.target_s};
-  ArrivalOutcome outcome{record.met(), record.aborted, record.undecided, std::nullopt};
+  ArrivalOutcome outcome{record.met(), record.aborted, std::nullopt};
   if (record.label && !record.aborted) outcome.correct = *record.label == record.predicted;
-  record.slowdown = manager_.observe(view_, done, outcome);
+  record.slowdown = manager_.observe(view_, done, outcome, !stuck_);
   return nominal_s;
 }
 

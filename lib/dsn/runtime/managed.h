@@ -92,7 +92,8 @@ class ManagedInference {
   bool several_cpu_clusters_ = false;
   int level_ = -1, placement_ = -1, threads_ = 0;
   CpuSlice cpus_;
-  Grant safe_;  // the last that kept its deadline
+  Grant safe_;          // the last that kept its deadline
+  bool stuck_ = false;  // the manager did not answer last time
   std::vector<LevelShape> shapes_;
   std::vector<float> input_, logits_;
   std::vector<double> prepare_s_;  // expected time to preprocess, by level; 0: not known yet
