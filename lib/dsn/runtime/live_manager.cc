@@ -14,8 +14,8 @@
 namespace dsn {
 namespace {
 
-// To tell the policy how an inference went one waits longer than to ask it: without that it learns nothing.
-constexpr double kObservePatience = 20e-3;
+// To come or go one waits longer than for a decision.
+constexpr double kChangePatience = 20e-3;
 constexpr std::chrono::microseconds kNap{20};
 
 // Cores that others keep busy: above, the kernel must be free to move applications away from them.
@@ -26,7 +26,7 @@ constexpr double kShareFor = 1.0;  // so long after that was last seen
 class BoundedLock {
  public:
   BoundedLock(std::mutex& mutex, double patience_s) noexcept : mutex_(mutex), owned_(mutex.try_lock()) {
-    if (owned_) return;
+    if (owned_ || patience_s <= 0) return;
     const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience_s);
     do {
       std::this_thread::sleep_for(kNap);
@@ -78,7 +78,7 @@ std::size_t LiveManager::add(std::string name, const CostTable& costs) {
 
 void LiveManager::start() noexcept {
   start_s_ = parts_.clock.now_s();
-  const BoundedLock lock(mutex_, kObservePatience);
+  const BoundedLock lock(mutex_, kChangePatience);
   publish(0);
 }
 
@@ -169,10 +169,10 @@ CpuSlice LiveManager::slice_for(std::size_t app, double now) noexcept {
   return {mine.cluster, first, mine.threads};
 }
 
-double LiveManager::observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome,
-                            bool patient) noexcept {
-  const BoundedLock lock(mutex_, patient ? kObservePatience : kPatience);
-  if (!lock) return 1;
+std::optional<double> LiveManager::observe(const AppView& mine, const Completion& done,
+                                           const ArrivalOutcome& outcome, bool patient) noexcept {
+  const BoundedLock lock(mutex_, patient ? kPatience : 0);
+  if (!lock) return std::nullopt;
   const auto app = static_cast<std::size_t>(done.app);
   take_up(app, mine);
   const double now = now_s();
@@ -208,7 +208,7 @@ double LiveManager::observe(const AppView& mine, const Completion& done, const A
 
 void LiveManager::set_active(std::size_t app, const AppView& mine, bool active, bool paused,
                              bool failed) noexcept {
-  const BoundedLock lock(mutex_, kObservePatience);
+  const BoundedLock lock(mutex_, kChangePatience);
   if (!lock) return;
   take_up(app, mine);
   apps_[app].active = active;
@@ -219,7 +219,7 @@ void LiveManager::set_active(std::size_t app, const AppView& mine, bool active, 
 }
 
 void LiveManager::end() noexcept {
-  const BoundedLock lock(mutex_, kObservePatience);
+  const BoundedLock lock(mutex_, kChangePatience);
   state_.ended = true;
   publish(now_s());
 }

@@ -89,10 +89,10 @@ class LiveManager {
   // mine: the application's state now; level and placement in it are kept here. Nothing when the manager is
   // stuck. What the policy chose may not exist: the caller checks.
   [[nodiscard]] std::optional<Grant> decide(std::size_t app, const AppView& mine);
-  // Tells the policy, and publishes. Returns the policy's estimate of the slowdown. patient: false when there
-  // was no decision either.
-  double observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome,
-                 bool patient = true) noexcept;
+  // Tells the policy, and publishes. Returns the policy's estimate of the slowdown; nothing when the manager
+  // is stuck. patient: false when it was before.
+  std::optional<double> observe(const AppView& mine, const Completion& done, const ArrivalOutcome& outcome,
+                                bool patient) noexcept;
   // An application comes, pauses or goes.
   void set_active(std::size_t app, const AppView& mine, bool active, bool paused = false,
                   bool failed = false) noexcept;

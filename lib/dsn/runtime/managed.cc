@@ -178,7 +178,7 @@ void ManagedInference::skip(LiveRecord& record) {
   dropped.scheduled_s = record.scheduled_s;
   dropped.target_s = record.target_s;
   dropped.dropped = true;
-  manager_.observe(view_, dropped, {}, !stuck_);
+  stuck_ = !manager_.observe(view_, dropped, {}, !stuck_);
 }
 
 double ManagedInference::infer(const Image& image, LiveRecord& record, double abort_s) {
@@ -215,7 +215,9 @@ double ManagedInference::infer(const Image& image, LiveRecord& record, double ab
                         record.scheduled_s,     record.start_s, ended_s,          record.target_s};
   ArrivalOutcome outcome{record.met(), record.aborted, std::nullopt};
   if (record.label && !record.aborted) outcome.correct = *record.label == record.predicted;
-  record.slowdown = manager_.observe(view_, done, outcome, !stuck_);
+  const std::optional<double> slowdown = manager_.observe(view_, done, outcome, !stuck_);
+  stuck_ = !slowdown;
+  record.slowdown = slowdown.value_or(1);
   return nominal_s;
 }
 
