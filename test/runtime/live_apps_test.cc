@@ -392,8 +392,8 @@ TEST_CASE("run_live: 24 hours in simulated time leave no memory and no file open
   GoalChanges changes({"cam", "plate"});
   rig.inputs.changes = &changes;
   rig.inputs.look_s = 60;
-  rig.add("cam", 5e-3, 4, kHours * kHour);
-  rig.add("plate", 2.5e-3, 5.2, kHours * kHour).options.overrun = Overrun::abort;
+  rig.add("cam", 5e-3, 12, kHours * kHour);
+  rig.add("plate", 2.5e-3, 15, kHours * kHour).options.overrun = Overrun::abort;
   for (OneApp& app : rig.apps)
     app.executor.slower = [](double now_s) { return std::fmod(now_s, kHour) < 1200 ? 2.0 : 1.0; };
   struct Use {
@@ -403,19 +403,19 @@ TEST_CASE("run_live: 24 hours in simulated time leave no memory and no file open
   Use first, last;
   rig.seen = [&](std::size_t app, const LiveRecord& record) {
     if (app != 0) return;
-    if (record.index % 225 == 0) changes.set_target("plate", record.index % 450 == 0 ? 2.5e-3 : 4e-3);
-    if (record.index % 900 == 450) changes.pause("plate", true);
-    if (record.index % 900 == 500) changes.pause("plate", false);
-    if (record.index == 2 * 900) first = {mallinfo2().uordblks, open_files()};
-    if (record.index == 24 * 900 - 10) last = {mallinfo2().uordblks, open_files()};
+    if (record.index % 75 == 0) changes.set_target("plate", record.index % 150 == 0 ? 2.5e-3 : 4e-3);
+    if (record.index % 300 == 150) changes.pause("plate", true);
+    if (record.index % 300 == 166) changes.pause("plate", false);
+    if (record.index == 2 * 300) first = {mallinfo2().uordblks, open_files()};
+    if (record.index == 24 * 300 - 10) last = {mallinfo2().uordblks, open_files()};
   };
   const auto outcomes = rig.run(false);
-  CHECK(outcomes[0].summary.arrivals() == 24 * 900);
-  CHECK(outcomes[1].summary.arrivals() > 14000);
+  CHECK(outcomes[0].summary.arrivals() == 24 * 300);
+  CHECK(outcomes[1].summary.arrivals() > 4800);
   CHECK(outcomes[0].summary.switches > 24);
-  CHECK(*outcomes[0].summary.met_share() > 0.98);
-  CHECK(*outcomes[1].summary.met_share() > 0.97);
+  CHECK(*outcomes[0].summary.met_share() > 0.95);
+  CHECK(*outcomes[1].summary.met_share() > 0.9);
   REQUIRE(first.bytes > 0);
-  CHECK(last.bytes <= first.bytes + 16384);  // not a byte per inference
+  CHECK(last.bytes <= first.bytes + 8192);  // not a byte per inference
   CHECK(last.files == first.files);
 }
