@@ -28,6 +28,7 @@ ApplicationSet::ApplicationSet(std::vector<ApplicationSpec> specs, const Platfor
 
 void ApplicationSet::open(Opened& app, const Platform& platform, const ApplicationPlace& place) {
   const ApplicationSpec& spec = app.spec;
+  check_goal(spec.options);
   for (const Opened& other : apps_)
     if (other.bundle && other.spec.bundle == spec.bundle) app.bundle = other.bundle;
   if (!app.bundle) app.bundle = std::make_shared<const Bundle>(Bundle::open(spec.bundle));
