@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzes, under AddressSanitizer and UBSan, the readers of foreign input with libFuzzer: PyTorch checkpoints (unpickler,
-# zip and legacy format), safetensors, requests to a run; and the elastic engine, on spaces and sub-networks that are
+# zip and legacy format), safetensors, traces written by hand, requests to a run; and the elastic engine, on spaces and sub-networks that are
 # drawn, against a plain computation. Builds in build-fuzz; what it learns stays there for the next run.
 # Ends with the line "N targets clean, N failed"; an input that broke a target is left in build-fuzz and named.
 #
@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(torch_file safetensors request engine)
+targets=(torch_file safetensors trace request engine)
 seconds=600
 case "${1:-}" in
   -h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
@@ -49,6 +49,15 @@ shared=($core/{error,file,file_write,gzip,sha256}.cc)
 build torch_file test/fuzz/fuzz_torch_file.cc "${shared[@]}" $supernet/{pickle,pickle_names,torch_file,torch_object,torch_values,zip_archive}.cc
 build safetensors test/fuzz/fuzz_safetensors.cc "${shared[@]}" $core/{json_parse,json_view,safetensors}.cc
 build request test/fuzz/fuzz_request.cc "${shared[@]}" $core/{json_parse,json_view}.cc lib/dsn/control/request.cc
+
+# The trace's reader needs generated files (schemas): its libraries come from meson, instrumented alike.
+if [ ! -d "$folder/libs" ]; then
+  CXX=$compiler meson setup "$folder/libs" -Dtorch=disabled -Dopencv=disabled -Dtests=disabled -Db_lundef=false -Doptimization=1 \
+    -Dcpp_args=-fsanitize=fuzzer-no-link,address,undefined >/dev/null
+fi
+ninja -C "$folder/libs" lib/dsn/replay/libdsn_replay.a >/dev/null
+archives=("$folder"/libs/lib/dsn/{replay,core}/*.a)
+"$compiler" "${flags[@]}" -fsanitize=fuzzer test/fuzz/fuzz_trace.cc -Wl,--start-group "${archives[@]}" -Wl,--end-group -lfmt -lz -lmd -o "$folder/fuzz_trace"
 
 engine=$folder/engine/test/engine/test_elastic_fuzz
 if [ ! -d "$folder/engine" ]; then

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "fakes/bundle_parts.h"
@@ -63,6 +64,76 @@ TEST_CASE("dsn replay: a table with a row per policy") {
   CHECK(has(lines[0], "deadlines met"));
   CHECK(lines[1].rfind("dsn ", 0) == 0);
   CHECK(lines[2].rfind("static:smallest ", 0) == 0);
+}
+
+TEST_CASE(
+    "dsn replay --fail-if: exit 3 when a condition holds, with the report written; a wrong one is usage") {
+  const TempFolder temp;
+  const std::string trace = write_trace(temp, trace_of(2));
+  const std::vector<std::string> base{
+      "replay", trace, "--policy", "static:largest,static:smallest,oracle", "--out", temp / "r.json"};
+  const auto gate = [&](std::vector<std::string> conditions) {
+    std::vector<std::string> args = base;
+    for (const std::string& condition : conditions) args.insert(args.end(), {"--fail-if", condition});
+    return dsn_tool(args);
+  };
+  CHECK(
+      gate({"static:smallest.deadline_miss>1", "static:largest.accuracy<static:smallest.accuracy"}).status ==
+      0);
+  const Outcome held = gate({"static:smallest.deadline_miss>1", "static:largest.camera.completed>=1"});
+  CHECK(held.status == 3);
+  CHECK(is_one_error(held.err, "dsn replay"));
+  CHECK(has(held.err, "static:largest.camera.completed>=1"));
+  CHECK_FALSE(has(held.err, "static:smallest.deadline_miss"));
+  CHECK(Json::parse(dsn::read_file(temp / "r.json"))["conditions"].size() == 2);
+  const Outcome wrong = gate({"static:largest.misses>1"});
+  CHECK(wrong.status == 2);
+  CHECK(has(wrong.err, "deadline_miss"));
+}
+
+TEST_CASE("dsn replay --html, --chrome-trace: files beside the same report") {
+  const TempFolder temp;
+  const std::string trace = write_trace(temp, trace_of(2));
+  const Outcome plain = dsn_tool({"replay", trace, "--policy", "dsn,schedutil", "--json"});
+  const Outcome drawn = dsn_tool({"replay", trace, "--policy", "dsn,schedutil", "--json", "--html",
+                                  temp / "p.html", "--chrome-trace", temp / "c.json"});
+  CHECK(drawn.status == 0);
+  CHECK(drawn.out == plain.out);
+  CHECK(has(dsn::read_file(temp / "p.html"), "uPlot"));
+  CHECK(Json::parse(dsn::read_file(temp / "c.json"))["traceEvents"].size() > 100);
+}
+
+TEST_CASE("dsn trace: checks, draws, and imports what dsn replay then reads") {
+  const TempFolder temp;
+  const std::string trace = write_trace(temp, trace_of(2));
+  const Outcome checked = dsn_tool({"trace", "check", trace});
+  CHECK(checked.status == 0);
+  CHECK(has(checked.out, "camera: 200 arrivals"));
+  CHECK(dsn_tool({"trace", "plot", trace, "--out", temp / "t.html"}).status == 0);
+  CHECK(has(dsn::read_file(temp / "t.html"), "<title>dsn trace: t.trace.json"));
+  dsn::write_file_atomic(temp / "a.csv", "arrival_ms\n0\n20\n45\n90\n");
+  const Outcome made =
+      dsn_tool({"trace", "import", temp / "a.csv", "--format", "csv", "--family", "family.json", "--lut",
+                "family.lut.json", "--target-latency", "10ms", "--out", temp / "a.trace.json"});
+  CHECK_MESSAGE(made.status == 0, made.err);
+  const Outcome replayed = dsn_tool({"replay", temp / "a.trace.json", "--policy", "dsn", "--json"});
+  REQUIRE_MESSAGE(replayed.status == 0, replayed.err);
+  CHECK(Json::parse(replayed.out)["policies"][0]["apps"][0]["arrivals"] == 4);
+  Outcome refused = dsn_tool({"trace", "import", temp / "a.csv", "--family", "f", "--lut", "l"});
+  CHECK(refused.status == 2);
+  CHECK(has(refused.err, "--format"));
+  refused = dsn_tool({"trace", "draw", trace});
+  CHECK(refused.status == 2);
+  CHECK(has(refused.err, "check, import or plot"));
+  dsn::write_file_atomic(temp / "deep.trace.json", std::string(100000, '['));
+  refused = dsn_tool({"trace", "check", temp / "deep.trace.json"});
+  CHECK(refused.status == 2);
+  CHECK(is_one_error(refused.err, "dsn trace"));
+  std::ofstream(temp / "big.trace.json").close();
+  fs::resize_file(temp / "big.trace.json", std::uintmax_t{1} << 30);  // sparse
+  refused = dsn_tool({"trace", "check", temp / "big.trace.json"});
+  CHECK(refused.status == 2);
+  CHECK(has(refused.err, "big.trace.json"));
 }
 
 TEST_CASE("dsn replay: bad traces, policies and platforms are one line and exit 2, and nothing is written") {

@@ -33,8 +33,8 @@ TEST_CASE("dsn --version: version, commit and features on stdout") {
 }
 
 TEST_CASE("dsn COMMAND --help: on stdout, ends in two examples of that command") {
-  std::vector<std::string> commands{"import", "profile", "search",   "export", "run",
-                                    "ctl",    "replay",  "platform", "doctor", "restore"};
+  std::vector<std::string> commands{"import", "profile", "search",   "export", "run",    "ctl",
+                                    "replay", "trace",   "platform", "doctor", "restore"};
   if (has(dsn_tool({"--version"}).out, "LibTorch: yes")) commands.insert(commands.end(), {"train", "eval"});
   for (const std::string& command : commands) {
     CAPTURE(command);

@@ -10,9 +10,11 @@
 #include "dsn/core/random.h"
 
 namespace targets {
-// fuzz_torch_file.cc, fuzz_safetensors.cc and fuzz_request.cc, each under a name of its own: see meson.build.
+// fuzz_torch_file.cc, fuzz_safetensors.cc, fuzz_trace.cc and fuzz_request.cc, each under a name of its own:
+// see meson.build.
 extern "C" int dsn_fuzz_torch_file(const std::uint8_t* data, std::size_t size);
 extern "C" int dsn_fuzz_safetensors(const std::uint8_t* data, std::size_t size);
+extern "C" int dsn_fuzz_trace(const std::uint8_t* data, std::size_t size);
 extern "C" int dsn_fuzz_request(const std::uint8_t* data, std::size_t size);
 }  // namespace targets
 
@@ -62,4 +64,8 @@ TEST_CASE("fuzz corpus: safetensors, whole and with any byte changed, are read o
 
 TEST_CASE("fuzz corpus: control requests, whole and with any byte changed, are understood or refused") {
   replay(targets::dsn_fuzz_request, kCorpus / "request");
+}
+
+TEST_CASE("fuzz corpus: traces, whole and with any byte changed, are read or refused") {
+  replay(targets::dsn_fuzz_trace, kCorpus / "trace");
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "dsn/core/random.h"
+#include "dsn/replay/oracle.h"
 #include "dsn/replay/simulator.h"
 #include "fixture.h"
 
@@ -57,7 +58,7 @@ Case random_case(Rng& rng) {
   std::vector<std::vector<PlacementCost>> costs;
   for (std::size_t a = 0; a < 1 + rng.below(3); ++a) {
     TraceApp app = make_app(fmt::format("a{}", a), between(rng, 0.02, 0.2), 1, 1);
-    app.on_overrun = rng.below(2) == 0 ? OnOverrun::queue : OnOverrun::skip;
+    app.on_overrun = static_cast<OnOverrun>(rng.below(4));
     const double middle = between(rng, 0.2, 0.8) * trace.duration_s;
     app.phases = {{"", 0, middle, random_arrivals(rng)},
                   {"", middle, trace.duration_s - middle, random_arrivals(rng)}};
@@ -81,16 +82,31 @@ Case random_case(Rng& rng) {
                           : periodic_phase(any_cluster(), start, length, between(rng, 1e-3, 2e-2),
                                            between(rng, 2e-3, 4e-2)));
   }
-  if (rng.below(2) == 0) {
+  for (TraceContender& contender : trace.contenders) {
+    ContenderPhase& phase = contender.phases.front();
+    if (rng.below(3) == 0) phase.memory_share = between(rng, 0, 0.6);
+    if (phase.period_s > 0 && rng.below(3) == 0) {
+      phase.runtime_s = between(rng, 0.1, 1) * phase.period_s;
+      phase.run_s = 0;
+    }
+  }
+  if (rng.below(3) == 0) {
+    const Cluster& cluster = platform.clusters.front();
+    const auto online = static_cast<int>(1 + rng.below(cluster.cpus.size()));
+    trace.events.push_back(
+        {between(rng, 0, trace.duration_s), "/events/0", HotplugEvent{{cluster.name, ""}, online}});
+  }
+  if (trace.events.empty() && rng.below(2) == 0) {
     const double at = between(rng, 0, trace.duration_s);
     trace.events.push_back({at, "/events/0", CapEvent{{any_cluster(), ""}, between(rng, 1e8, 1e9)}});
     SetEvent set;
     set.target_s = between(rng, 0.01, 0.3);
     trace.events.push_back({at, "/events/1", set});
   }
-  constexpr const char* kCpu[] = {"performance", "powersave", "schedutil"};
-  constexpr const char* kGpu[] = {"performance", "powersave", "nvhost_podgov"};
-  const std::size_t governor = rng.below(3);
+  constexpr const char* kCpu[] = {"performance", "powersave", "schedutil", "ondemand", "conservative"};
+  constexpr const char* kGpu[] = {"performance", "powersave", "nvhost_podgov", "simple_ondemand",
+                                  "userspace=300MHz"};
+  const std::size_t governor = rng.below(std::size(kCpu));
   out.governor_cpu = kCpu[governor];
   out.governor_gpu = kGpu[governor];
   out.pins = rng.below(2) == 0;
@@ -121,8 +137,11 @@ TEST_CASE("simulate: time, energy and arrivals are conserved over random workloa
     options.seed = static_cast<std::uint64_t>(round);
     double recorded_j = 0;
     double latest = 0;
+    const Oracle oracle(w);
+    ServiceBound bound{oracle.standing_j(), oracle.standing_j()};
     options.on_inference = [&](const InferenceRecord& r) {
       recorded_j += r.energy_j;
+      oracle.add(r, bound);
       CHECK(r.scheduled_s <= r.start_s);
       CHECK(r.start_s < r.done_s);
       CHECK(r.done_s >= latest);  // events in time order
@@ -159,7 +178,7 @@ TEST_CASE("simulate: time, energy and arrivals are conserved over random workloa
       CHECK(app.met + app.missed >= app.completed + app.skipped);
       CHECK(app.met + app.missed <= app.arrivals);
       CHECK(app.met <= app.completed);
-      CHECK(static_cast<std::int64_t>(app.latency_s.size()) == app.completed);
+      CHECK(static_cast<std::int64_t>(app.latency.size()) == app.completed);
       CHECK(std::accumulate(app.level_count.begin(), app.level_count.end(), std::int64_t{0}) ==
             app.completed);
       CHECK(std::accumulate(app.placement_count.begin(), app.placement_count.end(), std::int64_t{0}) ==
@@ -173,6 +192,11 @@ TEST_CASE("simulate: time, energy and arrivals are conserved over random workloa
     CHECK(recorded_j <= apps_j * (1 + 1e-9));
     CHECK(result.total_j() == Approx(result.base_j + idle + active));
     CHECK(result.total_j() >= w.platform.base_power_w * duration * (1 - 1e-9));
+    // No policy serves what it served for less than the oracle.
+    CHECK(bound.required_j <= result.total_j() * (1 + 1e-9));
+    CHECK(bound.delivered_j <= result.total_j() * (1 + 1e-9));
+    CHECK(bound.required_j <= bound.delivered_j * (1 + 1e-9));
+    CHECK(oracle.contenders_j() <= result.contenders_j * (1 + 1e-9));
   }
 }
 
@@ -188,7 +212,7 @@ TEST_CASE("simulate: the same seed gives the same result to the last bit") {
     CHECK(a.total_j() == b.total_j());
     CHECK(a.events == b.events);
     for (std::size_t i = 0; i < a.apps.size(); ++i) {
-      CHECK(a.apps[i].latency_s == b.apps[i].latency_s);
+      CHECK(a.apps[i].latency == b.apps[i].latency);
       CHECK(a.apps[i].energy_j == b.apps[i].energy_j);
     }
   }

@@ -60,7 +60,13 @@ TEST_CASE("parse_policy_spec: governors carry a static network, other names go t
   CHECK(parse_policy_spec("dsn").policy == "dsn");
   CHECK(parse_policy_spec("dsn").governors.gpu == "nvhost_podgov");
   CHECK(parse_policy_spec("dsn:min-energy").policy == "dsn:min-energy");
-  for (const char* wrong : {"ondemand", "", "schedutil:", "schedutil:big", "static", "dsn:fast"}) {
+  CHECK(parse_policy_spec("ondemand").governors.gpu == "nvhost_podgov");
+  CHECK(parse_policy_spec("conservative+simple_ondemand:2").governors.gpu == "simple_ondemand");
+  CHECK(parse_policy_spec("conservative+simple_ondemand:2").policy == "static:2");
+  CHECK(parse_policy_spec("governor:ondemand:smallest").policy == "static:smallest");
+  CHECK(parse_policy_spec("userspace=803MHz").governors.gpu == "userspace=803MHz");
+  for (const char* wrong : {"ondemnad", "simple_ondemand", "schedutil+ondemand", "userspace=803", "userspace",
+                            "", "schedutil:", "schedutil:big", "static", "dsn:fast"}) {
     CAPTURE(wrong);
     CHECK_FALSE(error_message(ErrorCode::bad_usage, [&] { (void)parse_policy_spec(wrong); }).empty());
   }
@@ -105,7 +111,8 @@ TEST_CASE("replay: the report keeps its schema and its sums") {
   for (const Json& run : report["policies"]) {
     const Json& energy = run["energy"];
     CHECK(energy["total_j"].get<double>() ==
-          Approx(energy["idle_j"].get<double>() + energy["above_idle_j"].get<double>()));
+          Approx(energy["static_j"].get<double>() + energy["idle_j"].get<double>() +
+                 energy["above_idle_j"].get<double>()));
     double above = energy["contenders_j"].get<double>();
     for (const Json& app : run["apps"]) {
       above += app["energy"]["above_idle_j"].get<double>();
@@ -256,8 +263,44 @@ TEST_CASE("load_workload: a bundle needs a reader, and gets it") {
   fs::remove_all(folder);
 }
 
+TEST_CASE(
+    "examples: Fig. 7: lower levels and the target met within five inferences of the contender, level 4 "
+    "again after it") {
+  // Levels count from 1 in the figure. The second application comes at 2.5 s and goes at 11 s.
+  const LoadedWorkload loaded = load_workload(kRoot / "examples/xavier-nx-contention.trace.json");
+  for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u}) {
+    CAPTURE(seed);
+    std::vector<InferenceRecord> records;
+    SimOptions options;
+    options.seed = seed;
+    options.on_inference = [&](const InferenceRecord& record) { records.push_back(record); };
+    const auto policy = make_policy("dsn");
+    (void)simulate(loaded.workload, *policy, options);
+    const auto share = [&](double from_s, double to_s, auto&& holds) {
+      int all = 0, good = 0;
+      for (const InferenceRecord& r : records) {
+        if (r.scheduled_s < from_s || r.scheduled_s >= to_s) continue;
+        ++all;
+        good += holds(r) ? 1 : 0;
+      }
+      return static_cast<double>(good) / all;
+    };
+    const auto at_least_4 = [](const InferenceRecord& r) { return r.level + 1 >= 4; };
+    const auto at_most_3 = [](const InferenceRecord& r) { return r.level + 1 <= 3; };
+    const auto met = [](const InferenceRecord& r) { return r.met; };
+    CHECK(share(0, 2.5, at_least_4) > 0.2);
+    const auto first =
+        std::find_if(records.begin(), records.end(), [](const auto& r) { return r.scheduled_s >= 2.5; });
+    REQUIRE(records.end() - first > 5);
+    CHECK(std::any_of(first, first + 5, met));
+    CHECK(share(2.5 + 5.0 / 15, 11, met) > 0.9);
+    CHECK(share(2.5 + 5.0 / 15, 11, at_most_3) > 0.95);
+    CHECK(share(11, 18, at_least_4) > 0.05);
+  }
+}
+
 TEST_CASE("examples: the shipped traces replay under every policy and keep the schema") {
-  for (const char* name : {"xavier-nx-contention", "two-apps"}) {
+  for (const char* name : {"xavier-nx-contention", "two-apps", "day"}) {
     CAPTURE(name);
     const LoadedWorkload loaded = load_workload(kRoot / "examples" / (std::string(name) + ".trace.json"));
     CHECK(loaded.warnings.empty());

@@ -33,8 +33,8 @@ TEST_CASE("simulate: a thread that shares its core runs at half speed from then 
   ScriptedPolicy policy;
   const SimResult result = simulate(workload, policy, with_governor("performance"));
   // 0.05 s alone does half of it; the other half takes 0.1 s.
-  REQUIRE(result.apps[0].latency_s.size() == 1);
-  CHECK(result.apps[0].latency_s[0] == Approx(0.15));
+  REQUIRE(result.apps[0].latency.size() == 1);
+  CHECK(result.apps[0].latency.samples()[0] == Approx(0.15));
   CHECK(result.apps[0].met == 1);
 }
 
@@ -55,7 +55,7 @@ TEST_CASE("simulate: n threads on c cores run min(1, c/n) of the time each") {
     CAPTURE(row.threads);
     CAPTURE(row.others);
     REQUIRE(result.apps[0].completed == 1);
-    CHECK(result.apps[0].latency_s[0] == Approx(0.1 * row.slowdown));
+    CHECK(result.apps[0].latency.samples()[0] == Approx(0.1 * row.slowdown));
   }
 }
 
@@ -69,8 +69,8 @@ TEST_CASE("simulate: two applications share one GPU, and each gets all of it whe
   ScriptedPolicy policy;
   const SimResult result = simulate(workload, policy, with_governor("performance"));
   // a: 0.05 alone, then 0.05 of work at half speed until 0.15; b has 0.05 done then, 0.15 left alone: 0.30.
-  CHECK(result.apps[0].latency_s[0] == Approx(0.15));
-  CHECK(result.apps[1].latency_s[0] == Approx(0.25));
+  CHECK(result.apps[0].latency.samples()[0] == Approx(0.15));
+  CHECK(result.apps[1].latency.samples()[0] == Approx(0.25));
 }
 
 TEST_CASE("simulate: a periodic contender takes its utilisation from the rest") {
@@ -81,7 +81,7 @@ TEST_CASE("simulate: a periodic contender takes its utilisation from the rest") 
       trace, make_platform({make_cluster("gpu", 1, {kGhz}, 0, ClusterKind::gpu)}), {{{"gpu", 1, {0.1}}}});
   ScriptedPolicy policy;
   const SimResult result = simulate(workload, policy, with_governor("performance"));
-  CHECK(mean(result.apps[0].latency_s) == Approx(0.1 / 0.74).epsilon(0.005));
+  CHECK(mean(result.apps[0].latency.samples()) == Approx(0.1 / 0.74).epsilon(0.005));
 }
 
 TEST_CASE(
@@ -120,7 +120,7 @@ TEST_CASE(
   ScriptedPolicy policy([](const SystemView&, std::size_t, Decision& d) { d.opp[0] = 1; });
   const SimResult result = simulate(workload, policy, with_governor("powersave"));
   // At 0.5 GHz it takes 0.2 s: 0.02 s do a tenth; the rest takes 0.09 s at 1 GHz.
-  CHECK(result.apps[0].latency_s[0] == Approx(0.11));
+  CHECK(result.apps[0].latency.samples()[0] == Approx(0.11));
   CHECK(result.clusters[0].opp_switches == 1);
   CHECK(result.clusters[0].opp_s[0] == Approx(0.02));
   CHECK(result.clusters[0].opp_s[1] == Approx(0.98));
@@ -175,7 +175,8 @@ TEST_CASE("simulate: on_overrun queue counts latency from the scheduled arrival"
   const AppStats& app = result.apps[0];
   // The k-th is done at 0.15 (k + 1), 0.15 + 0.05 k after it was scheduled.
   REQUIRE(app.completed == 6);
-  for (std::size_t k = 0; k < 6; ++k) CHECK(app.latency_s[k] == Approx(0.15 + 0.05 * static_cast<double>(k)));
+  for (std::size_t k = 0; k < 6; ++k)
+    CHECK(app.latency.samples()[k] == Approx(0.15 + 0.05 * static_cast<double>(k)));
   for (std::size_t k = 0; k < 7; ++k) CHECK(waited[k] == Approx(0.05 * static_cast<double>(k)));
   CHECK(app.unfinished == 4);
   CHECK(app.met == 4);     // k = 0..3
@@ -197,9 +198,9 @@ TEST_CASE("simulate: a cap slows governors and policies alike until it is lifted
   for (ScriptedPolicy* policy : {&pinned, &governed}) {
     const SimResult result = simulate(workload, *policy, with_governor("performance"));
     REQUIRE(result.apps[0].completed == 3);
-    CHECK(result.apps[0].latency_s[0] == Approx(0.1));
-    CHECK(result.apps[0].latency_s[1] == Approx(0.2));
-    CHECK(result.apps[0].latency_s[2] == Approx(0.1));
+    CHECK(result.apps[0].latency.samples()[0] == Approx(0.1));
+    CHECK(result.apps[0].latency.samples()[1] == Approx(0.2));
+    CHECK(result.apps[0].latency.samples()[2] == Approx(0.1));
     CHECK(result.clusters[0].opp_s[0] == Approx(1.0));
   }
   CHECK(max_opp == std::vector<int>{1, 0, 1});
@@ -245,8 +246,8 @@ TEST_CASE("simulate: levels and placements are counted, with their switches") {
   CHECK(app.placement_count == std::vector<std::int64_t>{2, 1, 3});
   CHECK(app.level_switches == 3);
   CHECK(app.placement_switches == 2);
-  CHECK(app.latency_s[2] == Approx(0.01));
-  CHECK(app.latency_s[5] == Approx(0.18));
+  CHECK(app.latency.samples()[2] == Approx(0.01));
+  CHECK(app.latency.samples()[5] == Approx(0.18));
   CHECK(app.accuracy_sum == Approx(0.7 * 1 + 0.75 * 2 + 0.8 * 3));
   CHECK(app.origin_count[static_cast<int>(Origin::measured)] == 6);
 }
@@ -285,15 +286,15 @@ TEST_CASE(
   ScriptedPolicy policy;
   const SimResult fast = simulate(workload, policy, with_governor("performance"));
   std::vector<double> logs;
-  for (const double latency : fast.apps[0].latency_s) logs.push_back(std::log(latency / 0.1));
+  for (const double latency : fast.apps[0].latency.samples()) logs.push_back(std::log(latency / 0.1));
   CHECK(std::abs(median(logs)) < 0.01);
   CHECK(1.4826 * mad(logs) == Approx(0.1).epsilon(0.05));
   const SimResult slow = simulate(workload, policy, with_governor("powersave"));
   for (std::size_t i = 0; i < 100; ++i)
-    CHECK(slow.apps[0].latency_s[i] == Approx(2 * fast.apps[0].latency_s[i]));
+    CHECK(slow.apps[0].latency.samples()[i] == Approx(2 * fast.apps[0].latency.samples()[i]));
   SimOptions other = with_governor("performance");
   other.seed = 2;
-  CHECK(simulate(workload, policy, other).apps[0].latency_s != fast.apps[0].latency_s);
+  CHECK(simulate(workload, policy, other).apps[0].latency.samples() != fast.apps[0].latency.samples());
 }
 
 TEST_CASE(
@@ -306,7 +307,7 @@ TEST_CASE(
       {{{"cpu", 1, {0.02}}}});
   ScriptedPolicy policy;
   const SimResult result = simulate(workload, policy, with_governor("schedutil"));
-  const std::vector<double>& latency = result.apps[0].latency_s;
+  const std::vector<double>& latency = result.apps[0].latency.samples();
   REQUIRE(latency.size() == 20);
   CHECK(latency[0] > latency[5]);
   CHECK(latency[5] > 0.02);   // never the highest clock: the peak utilisation is far below 80 %

@@ -85,7 +85,7 @@ void mutate(Json& json, Rng& rng) {
 TEST_CASE("parse_trace: a damaged document is refused as bad input, or means something") {
   Rng rng(11);
   int read = 0, refused = 0;
-  for (const char* name : {"xavier-nx-contention", "two-apps"}) {
+  for (const char* name : {"xavier-nx-contention", "two-apps", "day"}) {
     const Json original = read_json(kRoot / "examples" / (std::string(name) + ".trace.json"), true);
     for (int i = 0; i < 3000; ++i) {
       Json json = original;

@@ -146,7 +146,7 @@ TEST_CASE("parse_trace: what is wrong is named with file and pointer") {
       {cam + "/target_s", nullptr, ""},
       {cam + "/probability", 1.5, ""},
       {cam + "/min_accuracy", -0.1, ""},
-      {cam + "/on_overrun", "abort", ""},
+      {cam + "/on_overrun", "wait", ""},
       {cam + "/bundle", "b", cam + "/family"},
       {cam + "/placement", "gpu", ""},
       {cam + "/placement/threads", 0, ""},
@@ -184,7 +184,8 @@ TEST_CASE("parse_trace: what is wrong is named with file and pointer") {
       {"/events/0/at_s", 11, ""},
       {"/events/1/at_s", 1, ""},  // before event 0
       {"/events/0/cap", good_trace()["events"][1]["cap"], "/events/0"},
-      {"/events/0/hotplug", Json::object(), ""},
+      {"/events/0/hotplug", Json::object(), "/events/0/hotplug/online"},
+      {"/events/0/unplug", Json::object(), ""},
       {"/events/0/set/task", "other", ""},  // a contender
       {"/events/0/set/task", "nobody", ""},
       {"/events/0/set/target_s", 0, ""},

@@ -6,34 +6,25 @@
 #include <memory>
 
 #include "cli/flags.h"
+#include "cli/replay_models.h"
 #include "cli/table.h"
 #include "commands.h"
 #include "dsn/core/file.h"
-#include "dsn/deploy/bundle.h"
+#include "dsn/replay/fail_if.h"
 #include "dsn/replay/replay.h"
+#include "dsn/replay/timeline.h"
 
 namespace dsn::cli {
 namespace {
 
 struct Flags {
-  std::string trace, platform, out;
+  std::string trace, platform, out, html, chrome_trace;
   std::optional<std::uint64_t> seed;
   ReplayOptions options;
 };
 
-// The costs on the platform that is replayed; of the first device when any will do.
-AppModel read_bundle(const fs::path& path, const std::string& platform_sha256) {
-  Bundle bundle = Bundle::open(path);
-  const auto on_platform = std::find_if(bundle.luts.begin(), bundle.luts.end(), [&](const Lut& lut) {
-    return lut.platform_sha256 == platform_sha256;
-  });
-  // A platform that none of them is of is refused where they are bound together.
-  Lut& lut = on_platform == bundle.luts.end() ? bundle.luts.front() : *on_platform;
-  return {std::move(bundle.family), std::move(lut), {{"bundle", bundle.sha256}}};
-}
-
 bool is_number(const std::string& cell) {
-  return cell == "-" || cell.find_first_not_of("0123456789.+-e") == std::string::npos;
+  return cell == "-" || cell.find_first_not_of("0123456789.+-e ") == std::string::npos;
 }
 
 std::string table_of(const Json& report) {
@@ -48,16 +39,33 @@ std::string table_of(const Json& report) {
   return table.str();
 }
 
+// Both are of a second simulation: what is recorded must not change what is reported.
+void write_timelines(const Flags& flags, const LoadedWorkload& loaded, const Json& report,
+                     const Session& session) {
+  if (flags.html.empty() && flags.chrome_trace.empty()) return;
+  TimelineOptions options;
+  options.keep_inferences = !flags.chrome_trace.empty();
+  const Timeline timeline = record_timeline(loaded, flags.options, options, session.job);
+  if (!flags.html.empty()) write_file_atomic(flags.html, html_of(replay_page(loaded, report, timeline)));
+  if (!flags.chrome_trace.empty()) write_file_atomic(flags.chrome_trace, chrome_trace(loaded, timeline));
+}
+
 int run(Flags& flags, const Session& session) {
-  if (!flags.out.empty()) check_writable(flags.out);
+  for (const std::string& path : {flags.out, flags.html, flags.chrome_trace}) {
+    if (!path.empty()) check_writable(path);
+  }
   flags.options.seed = flags.seed;
   for (const auto& policy : flags.options.policies)
     static_cast<void>(parse_policy_spec(policy));  // before anything is read
   const LoadedWorkload loaded = load_workload(flags.trace, flags.platform, read_bundle);
   const Json report = replay(loaded, flags.options, session.job);
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
+  write_timelines(flags, loaded, report, session);
   session.result(report, table_of(report));
-  return done_status();
+  if (done_status() != 0) return done_status();
+  if (const std::string failed = failed_conditions(report); !failed.empty())
+    throw Error(ErrorCode::infeasible, fmt::format("--fail-if: {}", failed));
+  return 0;
 }
 
 }  // namespace
@@ -70,18 +78,36 @@ Command add_replay(CLI::App& root, CommonFlags& common) {
   add_path(app, "TRACE", flags->trace, "A dsn.trace file")->required();
   add_path(app, "--platform", flags->platform, "A dsn.platform file instead of the trace's own");
   app.add_option("--policy", flags->options.policies,
-                 "Policies to compare: dsn, static:LEVEL, performance, powersave, schedutil[:LEVEL]")
+                 "Policies to compare: dsn, static:LEVEL, performance, powersave, schedutil[:LEVEL], oracle "
+                 "(a bound)")
       ->delimiter(',')
       ->type_name("NAME,...")
       ->capture_default_str();
   app.add_option("--seed", flags->seed, "Seed of arrivals and noise; default: the trace's");
+  app.add_option("--seeds", flags->options.seeds,
+                 "Replay with this many seeds, one after the other: means with 95 % intervals")
+      ->check(in_range(1, 10000))
+      ->capture_default_str();
+  app.add_option(
+         "--fail-if", flags->options.fail_if,
+         "Exit status 3 when it holds: POLICY.[APP.]NAME > NUMBER, or > NUMBER*POLICY.[APP.]NAME; also <, "
+         ">=, <=; NAME: energy_j, deadline_miss, accuracy, latency_p99_s, ... (a wrong one lists all); may "
+         "be given several times")
+      ->type_name("CONDITION")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
   add_threads(app, flags->options.threads);
   add_path(app, "-o,--out", flags->out, "Write the report (dsn.report) here");
+  add_path(app, "--html", flags->html,
+           "Write a page here: the table, and time lines that zoom, policy beside policy");
+  add_path(app, "--chrome-trace", flags->chrome_trace,
+           "Write every inference here, for chrome://tracing or ui.perfetto.dev (Trace Event JSON)");
   add_common(app, common, "dsn replay examples/xavier-nx-contention.trace.json",
-             "dsn replay trace.json --platform board.platform.json --policy dsn,schedutil --seed 7 --out "
-             "report.json");
+             "dsn replay trace.json --platform board.platform.json --policy dsn,schedutil,oracle --seeds 10 "
+             "--fail-if "
+             "'dsn.deadline_miss>0.01' --fail-if 'dsn.energy_j>schedutil.energy_j'");
   suggest(app, "--policy",
-          {"dsn", "static:largest", "static:smallest", "performance", "powersave", "schedutil"});
+          {"dsn", "static:largest", "static:smallest", "performance", "powersave", "schedutil", "oracle"});
   return {&app, [flags](const Session& session) { return run(*flags, session); }};
 }
 

@@ -16,6 +16,7 @@ Command add_export(CLI::App& root, CommonFlags& common);
 Command add_run(CLI::App& root, CommonFlags& common);
 Command add_ctl(CLI::App& root, CommonFlags& common);
 Command add_replay(CLI::App& root, CommonFlags& common);
+Command add_trace(CLI::App& root, CommonFlags& common);
 Command add_inspect(CLI::App& root, CommonFlags& common);
 Command add_doctor(CLI::App& root, CommonFlags& common);
 Command add_platform(CLI::App& root, CommonFlags& common);

@@ -36,12 +36,12 @@ int work(int argc, char** argv) {
   root.set_version_flag(
       "--version", [] { return std::string(); }, "Version, commit and what is in this build");
   const std::vector<Command> commands{
-      add_train(root, common),    add_import(root, common),  add_eval(root, common),
-      add_profile(root, common),  add_search(root, common),  add_compare(root, common),
-      add_export(root, common),   add_run(root, common),     add_ctl(root, common),
-      add_replay(root, common),   add_inspect(root, common), add_doctor(root, common),
-      add_platform(root, common), add_restore(root, common), add_completion(root, common),
-      add_man(root, common)};
+      add_train(root, common),      add_import(root, common),   add_eval(root, common),
+      add_profile(root, common),    add_search(root, common),   add_compare(root, common),
+      add_export(root, common),     add_run(root, common),      add_ctl(root, common),
+      add_replay(root, common),     add_trace(root, common),    add_inspect(root, common),
+      add_doctor(root, common),     add_platform(root, common), add_restore(root, common),
+      add_completion(root, common), add_man(root, common)};
   const auto chosen = [&]() -> const Command* {
     for (const auto& command : commands) {
       if (command.app->parsed()) return &command;

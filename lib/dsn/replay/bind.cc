@@ -2,8 +2,12 @@
 #include "dsn/replay/bind.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "dsn/core/error.h"
+#include "dsn/replay/governor.h"
 
 namespace dsn {
 
@@ -27,6 +31,62 @@ int capped_opp(const Cluster& cluster, const std::optional<double>& max_freq_hz)
   return opp;
 }
 
+const PowerMode& bind_mode(const Trace& trace, const TraceEvent& event, const Platform& platform) {
+  const std::string& name = std::get<ModeEvent>(event.what).mode;
+  std::vector<std::string> names;
+  for (const PowerMode& mode : platform.modes) {
+    if (mode.name == name) return mode;
+    names.push_back(mode.name);
+  }
+  throw Error(ErrorCode::bad_input,
+              fmt::format("{}: {}/mode: found \"{}\", expected a power mode of platform {} ({})", trace.file,
+                          event.pointer, name, platform.name, fmt::join(names, ", ")));
+}
+
+std::vector<std::pair<std::size_t, int>> online_after(const TraceEvent& event, const Workload& workload) {
+  const Platform& platform = workload.platform;
+  if (const auto* plug = std::get_if<HotplugEvent>(&event.what))
+    return {{bind_cluster(workload.trace, plug->cluster, platform), plug->online}};
+  if (!std::holds_alternative<ModeEvent>(event.what)) return {};
+  int left = bind_mode(workload.trace, event, platform).cpus_online;
+  const bool all = left == 0;
+  std::vector<std::pair<std::size_t, int>> online;
+  for (std::size_t k = 0; k < platform.clusters.size(); ++k) {
+    if (platform.clusters[k].kind == ClusterKind::gpu) continue;
+    const int cores = core_count(platform.clusters[k]);
+    // What a mode takes whole is left with one: an inference may be placed there.
+    online.emplace_back(k, all ? cores : std::clamp(left, 1, cores));
+    left -= std::min(left, cores);
+  }
+  return online;
+}
+
+namespace {
+
+void check_event(const TraceEvent& event, const Workload& workload) {
+  const Trace& trace = workload.trace;
+  const Platform& platform = workload.platform;
+  const auto fail = [&](const std::string& what) {
+    throw Error(ErrorCode::bad_input, fmt::format("{}: {}: {}", trace.file, event.pointer, what));
+  };
+  if (const auto* cap = std::get_if<CapEvent>(&event.what)) {
+    const Cluster& cluster = platform.clusters[bind_cluster(trace, cap->cluster, platform)];
+    if (cluster.opps.back().freq_hz == 0)
+      fail(fmt::format("found a cap on cluster {}, expected a cluster with known frequencies", cluster.name));
+  } else if (const auto* plug = std::get_if<HotplugEvent>(&event.what)) {
+    const Cluster& cluster = platform.clusters[bind_cluster(trace, plug->cluster, platform)];
+    if (cluster.kind == ClusterKind::gpu || plug->online > core_count(cluster))
+      fail(fmt::format("found {} CPUs online on cluster {}, expected 1 to {}", plug->online, cluster.name,
+                       cluster.kind == ClusterKind::gpu ? 0 : core_count(cluster)));
+  } else if (std::holds_alternative<ModeEvent>(event.what)) {
+    (void)bind_mode(trace, event, platform);
+  } else if (std::holds_alternative<AmbientEvent>(event.what) && platform.thermal.resistance_c_per_w == 0) {
+    fail(fmt::format("found a temperature, expected none: platform {} has no thermal model", platform.name));
+  }
+}
+
+}  // namespace
+
 void check_workload(const Workload& workload) {
   const Trace& trace = workload.trace;
   const Platform& platform = workload.platform;
@@ -42,16 +102,7 @@ void check_workload(const Workload& workload) {
   for (const TraceContender& contender : trace.contenders) {
     for (const ContenderPhase& phase : contender.phases) (void)bind_cluster(trace, phase.cluster, platform);
   }
-  for (const TraceEvent& event : trace.events) {
-    const auto* cap = std::get_if<CapEvent>(&event.what);
-    if (cap == nullptr) continue;
-    const Cluster& cluster = platform.clusters[bind_cluster(trace, cap->cluster, platform)];
-    if (cluster.opps.back().freq_hz == 0) {
-      throw Error(ErrorCode::bad_input,
-                  fmt::format("{}: {}: found a cap on cluster {}, expected a cluster with known frequencies",
-                              trace.file, event.pointer, cluster.name));
-    }
-  }
+  for (const TraceEvent& event : trace.events) check_event(event, workload);
 }
 
 }  // namespace dsn

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models of the governors that move a cluster's OPP when no policy does: cpufreq's performance, powersave and
-// schedutil, and NVIDIA's nvhost_podgov for GPUs. Facts from the kernel:
-// Documentation/scheduler/schedutil.rst, kernel/sched/pelt.c, kernel/sched/cpufreq_schedutil.c, util_est in
-// kernel/sched/fair.c; drivers/devfreq/governor_pod_scaling.c (NVIDIA L4T).
+// schedutil, and NVIDIA's nvhost_podgov for GPUs; those that sample are in sampling_governors.h. Facts from
+// the kernel: Documentation/scheduler/schedutil.rst, kernel/sched/pelt.c, kernel/sched/cpufreq_schedutil.c,
+// util_est in kernel/sched/fair.c; drivers/devfreq/governor_pod_scaling.c (NVIDIA L4T).
 //
 // Event driven: between events nothing changes but the averages, which are exact exponentials.
 #pragma once
@@ -49,6 +49,9 @@ class Governor {
   // The next moment after `now_s` at which it wants evaluate(tick) if no event comes before; kNever: none.
   [[nodiscard]] virtual double next_tick(double /*now_s*/, bool /*busy*/) const noexcept { return kNever; }
 };
+
+// Of CPU clusters, or of GPUs (devfreq). userspace=FREQ: "userspace=1.2GHz".
+[[nodiscard]] std::vector<std::string> governor_names(ClusterKind kind);
 
 // Throws Error{bad_usage} for an unknown name. `tasks`: how many tasks the simulation has.
 [[nodiscard]] std::unique_ptr<Governor> make_governor(std::string_view name, const Cluster& cluster,

@@ -15,11 +15,16 @@
 namespace dsn {
 
 // What to replay:
-//   dsn, dsn:..., static:LEVEL        any policy of make_policy(); OPPs that it leaves to governors:
-//   schedutil and nvhost_podgov performance | powersave | schedutil        static:largest under that
-//   governor; another level: schedutil:smallest, schedutil:2
-// On GPUs, performance and powersave are devfreq's governors of these names, and schedutil, which never
-// touches a GPU, stands for the board's default, nvhost_podgov.
+//   dsn, dsn:..., static:LEVEL   any policy of make_policy(); OPPs that it leaves to governors get schedutil
+//   and
+//                                nvhost_podgov
+//   GOVERNOR, GOVERNOR:LEVEL     static:largest, or another level, under a governor of governor_names(); also
+//   with
+//                                "governor:" before
+//   GOVERNOR+GPU_GOVERNOR        the GPU's governor named, too: schedutil+simple_ondemand
+//   oracle                       no policy but the bound of oracle.h; every other policy then has its gap
+// performance, powersave and userspace are devfreq's governors, too; beside the others, which never touch a
+// GPU, it runs under the board's default, nvhost_podgov.
 struct PolicySpec {
   std::string text;
   std::string policy;  // for make_policy()
@@ -27,15 +32,19 @@ struct PolicySpec {
 };
 // Throws Error{bad_usage} listing what there is.
 [[nodiscard]] PolicySpec parse_policy_spec(const std::string& text);
+[[nodiscard]] bool is_oracle(const PolicySpec& spec) noexcept;
 [[nodiscard]] std::vector<std::string> replay_policy_names();
 
 struct ReplayOptions {
   std::vector<std::string> policies = {"dsn", "schedutil", "performance", "powersave"};
   std::optional<std::uint64_t> seed;  // default: the trace's
-  int threads = 1;                    // policies simulated at a time; no effect on the result
+  int seeds = 1;                      // that many, from the first one on
+  int threads = 1;                    // simulated at a time; no effect on the result
+  std::vector<std::string> fail_if;   // conditions of fail_if.h, judged in the report's "conditions"
 };
 
-// Returns the dsn.report. Throws Error{bad_usage} for an unknown policy, and what simulate() throws.
+// Returns the dsn.report. Throws Error{bad_usage} for an unknown policy or condition, and what simulate() and
+// judge() throw.
 [[nodiscard]] Json replay(const LoadedWorkload& loaded, const ReplayOptions& options,
                           Job& job = silent_job());
 

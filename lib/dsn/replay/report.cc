@@ -68,7 +68,7 @@ Json app_settings(const Workload& workload, std::size_t a) {
                {"target_s", app.target_s},
                {"probability", app.probability},
                {"min_accuracy", app.min_accuracy},
-               {"on_overrun", app.on_overrun == OnOverrun::queue ? "queue" : "skip"},
+               {"on_overrun", to_string(app.on_overrun)},
                {"levels", costs.levels()},
                {"placements", Json::array()}};
   for (const Placement& p : costs.placements()) {
@@ -83,15 +83,22 @@ Json latency_json(const AppStats& stats) {
   constexpr const char* kNone = "no inference was completed";
   constexpr const char* kFew = "too few inferences for this quantile";
   Json json = Json::object();
-  const std::vector<double>& samples = stats.latency_s;
-  const bool any = !samples.empty();
+  const LatencySamples& samples = stats.latency;
+  const char* few = samples.size() > 0 ? kFew : kNone;
+  static const std::vector<double> kQuantiles = {0.01, 0.05, 0.1,  0.25, 0.5,   0.75,
+                                                 0.9,  0.95, 0.98, 0.99, 0.999, 0.9999};
+  const std::vector<std::optional<double>> values = samples.quantiles(kQuantiles);
   json["samples"] = stats.completed;
-  put(json, "mean_s", any ? std::optional(mean(samples)) : std::nullopt, kNone);
-  put(json, "p50_s", any ? std::optional(median(samples)) : std::nullopt, kNone);
-  put(json, "p95_s", any ? tail_quantile(samples, 0.95) : std::nullopt, any ? kFew : kNone);
-  put(json, "p99_s", any ? tail_quantile(samples, 0.99) : std::nullopt, any ? kFew : kNone);
-  put(json, "max_s", any ? std::optional(*std::max_element(samples.begin(), samples.end())) : std::nullopt,
-      kNone);
+  put(json, "mean_s", samples.mean(), kNone);
+  put(json, "p50_s", values[4], few);
+  put(json, "p95_s", values[7], few);
+  put(json, "p99_s", values[9], few);
+  put(json, "max_s", samples.largest(), kNone);
+  json["exact"] = samples.exact();
+  json["distribution"] = Json::array();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i]) json["distribution"].push_back({{"share", kQuantiles[i]}, {"within_s", *values[i]}});
+  }
   for (const Origin origin : {Origin::measured, Origin::modelled, Origin::published}) {
     json["origin"][std::string(to_string(origin))] = stats.origin_count[static_cast<int>(origin)];
   }
@@ -105,9 +112,10 @@ Json app_json(const Workload& workload, std::size_t a, const AppStats& stats) {
                {"completed", stats.completed},        {"skipped", stats.skipped},
                {"unfinished", stats.unfinished},      {"infeasible", stats.infeasible}};
   Json& deadlines = json["deadlines"] = {{"met", stats.met}, {"missed", stats.missed}};
-  put(deadlines, "met_share",
-      ratio(static_cast<double>(stats.met), static_cast<double>(stats.met + stats.missed)),
-      "nothing arrived that had to be ready before the end");
+  constexpr const char* kNoDeadline = "nothing arrived that had to be ready before the end";
+  const auto decided = static_cast<double>(stats.met + stats.missed);
+  put(deadlines, "met_share", ratio(static_cast<double>(stats.met), decided), kNoDeadline);
+  put(deadlines, "missed_share", ratio(static_cast<double>(stats.missed), decided), kNoDeadline);
   json["latency"] = latency_json(stats);
   put(json["accuracy"], "mean", ratio(stats.accuracy_sum, completed), "no inference was completed");
 
@@ -155,12 +163,13 @@ Json cluster_json(const Cluster& cluster, const PolicyRun& run, const ClusterSta
   return json;
 }
 
-Json energy_json(const Workload& workload, const SimResult& result) {
+Json energy_json(const Workload& workload, const PolicyRun& run) {
+  const SimResult& result = run.result;
   const Platform& platform = workload.platform;
   constexpr const char* kNoPower = "the platform description has no power numbers";
   const bool known = platform.power_known;
   const auto number = [&](double value) { return known ? std::optional(value) : std::nullopt; };
-  double idle = result.base_j, active = 0, completed = 0;
+  double idle = 0, active = 0, completed = 0;
   for (const ClusterStats& cluster : result.clusters) {
     idle += cluster.idle_j;
     active += cluster.active_j;
@@ -168,17 +177,27 @@ Json energy_json(const Workload& workload, const SimResult& result) {
   for (const AppStats& app : result.apps) completed += static_cast<double>(app.completed);
   Json json = Json::object();
   put(json, "total_j", number(result.total_j()), kNoPower);
-  put(json, "idle_j", number(idle), kNoPower);          // board and clusters, idle at the OPPs they had
-  put(json, "above_idle_j", number(active), kNoPower);  // applications and contenders
+  put(json, "static_j", number(result.base_j), kNoPower);  // what no cluster accounts for
+  put(json, "idle_j", number(idle), kNoPower);             // clusters, at the OPPs they had
+  put(json, "above_idle_j", number(active), kNoPower);     // applications and contenders
   put(json, "contenders_j", number(result.contenders_j), kNoPower);
   put(json, "mean_power_w", number(result.total_j() / result.duration_s), kNoPower);
   put(json, "per_inference_j", known ? ratio(result.total_j(), completed) : std::nullopt,
       known ? "no inference was completed" : kNoPower);
+  const auto gap = [&](const char* key, double ServiceBound::*bound_j) {
+    const bool given = known && run.bound.has_value();
+    put(json, key, given ? std::optional(result.total_j() / (*run.bound.*bound_j) - 1) : std::nullopt,
+        known ? "the oracle was not replayed" : kNoPower);
+  };
+  gap("gap_to_oracle", &ServiceBound::required_j);
+  gap("gap_at_accuracy", &ServiceBound::delivered_j);
   if (known) json["origin"] = power_origin(platform);
   return json;
 }
 
-Json run_json(const Workload& workload, const PolicyRun& run) {
+}  // namespace
+
+Json policy_json(const Workload& workload, const PolicyRun& run) {
   const Platform& platform = workload.platform;
   Json json = {{"policy", run.spec}, {"name", run.name}};
   const auto governor = [&](const char* key, ClusterKind kind) {
@@ -197,7 +216,7 @@ Json run_json(const Workload& workload, const PolicyRun& run) {
   };
   governor("cpu_governor", ClusterKind::cpu);
   governor("gpu_governor", ClusterKind::gpu);
-  json["energy"] = energy_json(workload, run.result);
+  json["energy"] = energy_json(workload, run);
   json["apps"] = Json::array();
   for (std::size_t a = 0; a < run.result.apps.size(); ++a)
     json["apps"].push_back(app_json(workload, a, run.result.apps[a]));
@@ -208,37 +227,15 @@ Json run_json(const Workload& workload, const PolicyRun& run) {
   return json;
 }
 
-// value * scale with `digits` decimals, or a dash.
-std::string cell(const Json& object, const char* key, double scale, int digits) {
-  const Json& value = object.at(key);
-  return value.is_number() ? fmt::format("{:.{}f}", value.get<double>() * scale, digits) : std::string("-");
-}
-
-// Decimals that show three significant digits of the smallest value in the column, at most 6.
-int decimals(const Json& report, double scale, const std::function<const Json&(const Json& app)>& pick) {
-  int digits = 0;
-  for (const Json& run : report.at("policies")) {
-    for (const Json& app : run.at("apps")) {
-      const Json& value = pick(app);
-      if (!value.is_number()) continue;
-      double scaled = value.get<double>() * scale;
-      int needed = 0;
-      for (; scaled > 0 && scaled < 100 && needed < 6; scaled *= 10) ++needed;
-      digits = std::max(digits, needed);
-    }
-  }
-  return digits;
-}
-
-}  // namespace
-
-Json replay_report(const LoadedWorkload& loaded, std::uint64_t seed, const std::vector<PolicyRun>& runs) {
+Json replay_report(const LoadedWorkload& loaded, const std::vector<std::uint64_t>& seeds,
+                   std::vector<Json> policies) {
   const Workload& workload = loaded.workload;
-  Json policies = Json::array();
-  for (const PolicyRun& run : runs) policies.push_back(run.spec);
-  Json json = pure_envelope("dsn.report", seed, loaded.inputs,
-                            {{"policies", policies}, {"noise", workload.trace.noise}});
+  Json names = Json::array();
+  for (const Json& policy : policies) names.push_back(policy.at("policy"));
+  Json json = pure_envelope("dsn.report", seeds.front(), loaded.inputs,
+                            {{"policies", names}, {"noise", workload.trace.noise}});
   json["kind"] = "replay";
+  json["seeds"] = seeds;
   for (const std::string& warning : loaded.warnings) json["warnings"].push_back(warning);
   json["trace"] = {{"file", fs::path(workload.trace.file).filename().string()},
                    {"duration_s", workload.trace.duration_s}};
@@ -246,42 +243,8 @@ Json replay_report(const LoadedWorkload& loaded, std::uint64_t seed, const std::
   json["apps"] = Json::array();
   for (std::size_t a = 0; a < workload.trace.apps.size(); ++a)
     json["apps"].push_back(app_settings(workload, a));
-  json["policies"] = Json::array();
-  for (const PolicyRun& run : runs) json["policies"].push_back(run_json(workload, run));
+  json["policies"] = std::move(policies);
   return json;
-}
-
-std::vector<std::vector<std::string>> replay_table(const Json& report) {
-  const bool several = report.at("apps").size() > 1;
-  const int latency_digits =
-      decimals(report, 1e3, [](const Json& app) -> const Json& { return app.at("latency").at("p50_s"); });
-  std::vector<std::vector<std::string>> table;
-  std::vector<std::string> header = {"policy"};
-  if (several) header.emplace_back("task");
-  for (const char* title : {"deadlines met %", "accuracy %", "p50 ms", "p95 ms", "p99 ms", "level switches",
-                            "above idle mJ/inf", "mean power W", "total J", "CPU governor", "GPU governor"}) {
-    header.emplace_back(title);
-  }
-  table.push_back(std::move(header));
-  for (const Json& run : report.at("policies")) {
-    for (const Json& app : run.at("apps")) {
-      std::vector<std::string> row = {run.at("policy").get<std::string>()};
-      if (several) row.push_back(app.at("name").get<std::string>());
-      row.push_back(cell(app.at("deadlines"), "met_share", 100, 1));
-      row.push_back(cell(app.at("accuracy"), "mean", 100, 2));
-      for (const char* key : {"p50_s", "p95_s", "p99_s"})
-        row.push_back(cell(app.at("latency"), key, 1e3, latency_digits));
-      row.push_back(std::to_string(app.at("switches").at("level").get<std::int64_t>()));
-      row.push_back(cell(app.at("energy"), "above_idle_per_inference_j", 1e3, 1));
-      row.push_back(cell(run.at("energy"), "mean_power_w", 1, 2));
-      row.push_back(cell(run.at("energy"), "total_j", 1, 1));
-      for (const char* key : {"cpu_governor", "gpu_governor"}) {
-        row.push_back(run.at(key).is_string() ? run.at(key).get<std::string>() : std::string("-"));
-      }
-      table.push_back(std::move(row));
-    }
-  }
-  return table;
 }
 
 }  // namespace dsn

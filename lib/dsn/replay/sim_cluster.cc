@@ -9,7 +9,8 @@ SimCluster::SimCluster(const Cluster& cluster, bool power_known, std::unique_ptr
     : cluster_(&cluster),
       power_known_(power_known),
       governor_(std::move(governor)),
-      cores_(core_count(cluster)) {
+      cores_(core_count(cluster)),
+      online_(cores_) {
   max_opp_ = static_cast<int>(cluster.opps.size()) - 1;
   opp_ = wanted_ = governor_->initial_opp(max_opp_);
   stats_.opp_s.assign(cluster.opps.size(), 0.0);
@@ -25,7 +26,7 @@ double SimCluster::busy_power(int opp) const noexcept {
 }
 
 double SimCluster::share() const noexcept {
-  return threads_ > cores_ ? static_cast<double>(cores_) / threads_ : 1.0;
+  return threads_ > online_ ? static_cast<double>(online_) / threads_ : 1.0;
 }
 
 double SimCluster::poll_others_load(double now_s) noexcept {
@@ -42,7 +43,7 @@ double SimCluster::poll_others_load(double now_s) noexcept {
 void SimCluster::set_rate(SimJob& job) const noexcept {
   if (job.costs != nullptr) {
     const double latency = job.costs->latency(job.level, job.placement, opp_);
-    job.rate = 1.0 / (latency * job.noise);
+    job.rate = 1.0 / ((latency + (memory_ - 1) * job.memory_s) * job.noise);
     job.active_w = job.costs->energy(job.level, job.placement, opp_) / latency;
     return;
   }
@@ -51,11 +52,26 @@ void SimCluster::set_rate(SimJob& job) const noexcept {
   job.active_w = (busy_power(opp_) - idle_power(opp_)) * job.threads / cores_;
 }
 
+// B of T(f) = A/f + B through the slowest and the fastest OPP; 0 where there is one.
+double SimCluster::memory_time(const SimJob& job) const noexcept {
+  const double slow = cluster_->opps.front().freq_hz, fast = cluster_->opps.back().freq_hz;
+  if (slow >= fast) return 0;
+  const double slowest = job.costs->latency(job.level, job.placement, 0);
+  const double fastest = job.costs->latency(job.level, job.placement, highest_opp());
+  return std::clamp((fastest * fast - slowest * slow) / (fast - slow), 0.0, fastest);
+}
+
+double SimCluster::power() const noexcept {
+  double watts = idle_power(opp_);
+  for (const SimJob& job : jobs_) watts += job.active_w * share();
+  return watts;
+}
+
 void SimCluster::advance(double now_s) {
   const double dt = now_s - now_s_;
   if (dt <= 0) return;
   const double part = share();
-  const double busy = std::min(threads_, cores_);
+  const double busy = std::min(threads_, online_);
   stats_.opp_s[static_cast<std::size_t>(opp_)] += dt;
   stats_.busy_core_s += busy * dt;
   if (pinned_ < 0) stats_.governed_s += dt;
@@ -88,7 +104,10 @@ void SimCluster::add(double now_s, const SimJob& job) {
   jobs_.push_back(job);
   SimJob& added = jobs_.back();
   // A team of inference threads is never larger than its cluster; contenders may be many.
-  if (added.costs != nullptr) added.threads = std::min(added.threads, cores_);
+  if (added.costs != nullptr) {
+    added.threads = std::min(added.threads, cores_);
+    added.memory_s = memory_time(added);
+  }
   set_rate(added);
   threads_ += added.threads;
   if (added.costs == nullptr) other_threads_ += added.threads;
@@ -198,6 +217,20 @@ void SimCluster::set_max_opp(double now_s, int max_opp) {
   } else {
     ask_governor(now_s, GovernorEvent::limits);
   }
+}
+
+void SimCluster::set_online(double now_s, int cores) {
+  advance(now_s);
+  online_ = std::clamp(cores, 1, cores_);
+  replan(now_s);
+}
+
+void SimCluster::set_memory(double now_s, double factor) {
+  if (factor == memory_) return;
+  advance(now_s);
+  memory_ = factor;
+  for (SimJob& job : jobs_) set_rate(job);
+  replan(now_s);
 }
 
 }  // namespace dsn

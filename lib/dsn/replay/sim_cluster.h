@@ -21,6 +21,7 @@ struct SimJob {
   const CostTable* costs = nullptr;  // of an inference; nullptr: contender
   int level = 0, placement = 0;
   double noise = 1;     // factor on the latency
+  double memory_s = 0;  // part of the latency that waits for memory; add() finds it
   double energy_j = 0;  // above idle, so far
   // At the present OPP and with a core per thread: progress and power.
   double rate = 0, active_w = 0;
@@ -49,6 +50,9 @@ class SimCluster {
   void pin(double now_s, int opp);  // a policy sets the OPP
   void release(double now_s);       // and leaves it to the governor again
   void set_max_opp(double now_s, int max_opp);
+  void set_online(double now_s, int cores);
+  // Factor on what waits for memory, 1 or more.
+  void set_memory(double now_s, double factor);
 
   // --- state ---
   [[nodiscard]] const Cluster& cluster() const noexcept { return *cluster_; }
@@ -57,6 +61,7 @@ class SimCluster {
   [[nodiscard]] int opp() const noexcept { return opp_; }               // clocked at
   [[nodiscard]] int requested_opp() const noexcept { return wanted_; }  // asked for last
   [[nodiscard]] int max_opp() const noexcept { return max_opp_; }
+  [[nodiscard]] int highest_opp() const noexcept { return static_cast<int>(cluster_->opps.size()) - 1; }
   // Without a knob, or with one OPP, there is nothing to set: here as on the device.
   [[nodiscard]] bool settable() const noexcept {
     return !cluster_->knob.empty() && cluster_->opps.size() > 1;
@@ -65,13 +70,15 @@ class SimCluster {
   // kLoadWindow or more, below 0 before there is one, and for a GPU, whose counters do not tell whose work it
   // is.
   [[nodiscard]] double poll_others_load(double now_s) noexcept;
-  static constexpr double kLoadWindow = 0.25;  // seconds
+  static constexpr double kLoadWindow = 0.25;   // seconds
+  [[nodiscard]] double power() const noexcept;  // drawn now, idle included
   [[nodiscard]] double idle_power(int opp) const noexcept;
   [[nodiscard]] double busy_power(int opp) const noexcept;
   [[nodiscard]] const ClusterStats& stats() const noexcept { return stats_; }
 
  private:
   [[nodiscard]] double share() const noexcept;
+  [[nodiscard]] double memory_time(const SimJob& job) const noexcept;
   void set_rate(SimJob& job) const noexcept;
   void replan(double now_s);
   void ask_governor(double now_s, GovernorEvent event);
@@ -82,7 +89,8 @@ class SimCluster {
   const Cluster* cluster_;
   bool power_known_;
   std::unique_ptr<Governor> governor_;
-  int cores_;
+  int cores_, online_;
+  double memory_ = 1;
   int opp_ = 0, wanted_ = 0, in_flight_ = -1, max_opp_ = 0, pinned_ = -1;
   int threads_ = 0;        // runnable
   int other_threads_ = 0;  // of contenders

@@ -12,15 +12,25 @@
 //  - OPP changes take the cluster's transition latency, one at a time; work goes on at the old OPP meanwhile.
 //  - Power: base + per cluster idle at the present OPP + what runs, above idle (CostTable's energy over
 //  latency).
-// What is not (yet): temperature, memory contention, cost of switching levels or of deciding, idle states.
+//  - Memory: beside contenders with a memory_share the part of an inference that no frequency shortens (B of
+//  T(f) = A/f + B through the cluster's slowest and fastest OPP) takes 1 / (1 - share) as long.
+//  - Temperature, where the platform has a thermal model: one resistance and capacity, and a step off every
+//  cluster's highest OPP for each 0.1 s at or above the trip point (Linux's step_wise). It starts in balance
+//  with an idle platform.
+// What is not (yet): leakage that grows with temperature, cost of switching levels or of deciding, idle
+// states, floors of power modes.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "dsn/core/job.h"
+#include "dsn/replay/arrivals.h"
+#include "dsn/replay/latency_samples.h"
 #include "dsn/replay/trace.h"
 #include "dsn/runtime/policy.h"
 
@@ -49,13 +59,25 @@ struct InferenceRecord {
   double scheduled_s = 0, start_s = 0, done_s = 0, target_s = 0;
   int level = 0, placement = 0, opp = 0;  // opp: requested when it started
   double energy_j = 0;                    // above idle
+  double min_accuracy = 0;                // in force when it started
+  LatencyDraw draw;
   bool met = false;
+};
+
+// What a monitor would have drawn of the time since the sample before.
+struct SimSample {
+  double now_s = 0;
+  double power_w = 0;  // mean, of the whole platform
+  std::optional<double> temp_c;
+  std::span<const int> opps;  // now, by cluster
 };
 
 struct SimOptions {
   std::uint64_t seed = 1;
   GovernorNames governors;
   std::function<void(const InferenceRecord&)> on_inference;  // optional
+  std::function<void(const SimSample&)> on_sample;           // optional, every sample_s
+  double sample_s = 0;
 };
 
 struct AppStats {
@@ -69,7 +91,7 @@ struct AppStats {
   std::vector<std::int64_t> level_count, placement_count;  // of completed inferences
   std::int64_t origin_count[3] = {0, 0,
                                   0};  // of completed inferences, by origin of their latency (enum Origin)
-  std::vector<double> latency_s;       // completed inferences in order, from the scheduled arrival
+  LatencySamples latency;              // of completed inferences, from the scheduled arrival, seconds
   double accuracy_sum = 0;
   double energy_j = 0;  // above idle, unfinished work included
 };
@@ -87,7 +109,9 @@ struct SimResult {
   std::vector<AppStats> apps;
   std::vector<ClusterStats> clusters;
   double base_j = 0;
-  double contenders_j = 0;  // above idle
+  double contenders_j = 0;          // above idle
+  std::optional<double> highest_c;  // where the platform has a thermal model
+  double throttled_s = 0;
   std::int64_t events = 0;
 
   // base_j + idle_j + active_j of every cluster; meaningful if the platform's power is known.

@@ -8,6 +8,7 @@
 
 #include "dsn/core/error.h"
 #include "dsn/core/file.h"
+#include "dsn/replay/trace_parts.h"
 #include "dsn/runtime/policy.h"
 
 // Types, ranges and unknown keys are the schema's work (dsn.trace.json); here is what it cannot say: what
@@ -25,24 +26,9 @@ void check_name(const std::string& name, const JsonView& v) {
   if (!good) v.fail("a task name of 1 to 64 letters, digits, '_' and '-'");
 }
 
-// Refuses keys that the schema allows elsewhere; `why` completes "no KEY ...".
-void refuse(const JsonView& v, std::initializer_list<const char*> keys, std::string_view why) {
-  for (const char* key : keys) {
-    if (v.json().contains(key)) v[key].fail(fmt::format("no {} {}", key, why));
-  }
-}
-
 ClusterRef cluster_ref(const JsonView& parent) {
   if (!parent.json().contains("cluster")) return {{}, parent.pointer()};
   return {parent["cluster"].text(), parent["cluster"].pointer()};
-}
-
-std::string optional_text(const JsonView& v, std::string_view key) {
-  return v.has(key) ? v[key].text() : std::string();
-}
-
-std::optional<double> optional_number(const JsonView& v, std::string_view key) {
-  return v.has(key) ? std::optional(v[key].number()) : std::nullopt;
 }
 
 fs::path path_at(const JsonView& v, const fs::path& folder) {
@@ -81,21 +67,6 @@ Span read_span(const JsonView& v, double previous_end, bool last, double trace_d
   return span;
 }
 
-Arrivals read_arrivals(const JsonView& v) {
-  Arrivals arrivals;
-  const std::string process = optional_text(v, "process");
-  if (process == "poisson") arrivals.process = ArrivalProcess::poisson;
-  if (process == "gamma") arrivals.process = ArrivalProcess::gamma;
-  if (v.has("period_s") == v.has("rate_hz")) v.fail("either period_s or rate_hz");
-  arrivals.period_s = v.has("period_s") ? v["period_s"].number() : 1.0 / v["rate_hz"].number();
-  if (arrivals.process != ArrivalProcess::periodic) refuse(v, {"jitter_s"}, "but in periodic arrivals");
-  if (arrivals.process != ArrivalProcess::gamma) refuse(v, {"cv2"}, "but in gamma arrivals");
-  // More would let arrivals overtake each other.
-  if (v.has("jitter_s")) arrivals.jitter_s = v["jitter_s"].number(0, arrivals.period_s);
-  if (arrivals.process == ArrivalProcess::gamma) arrivals.cv2 = v["cv2"].number();
-  return arrivals;
-}
-
 // Calls read(phase, span) for every phase, in order.
 template <typename Read>
 void read_phases(const JsonView& v, double trace_duration, Read&& read) {
@@ -127,12 +98,12 @@ TraceApp read_app(const JsonView& v, const std::string& name, const fs::path& fo
     app.cluster = cluster_ref(placement);
     if (placement.has("threads")) app.threads = static_cast<int>(placement["threads"].integer(1, 1024));
   }
-  if (optional_text(v, "on_overrun") == "queue") app.on_overrun = OnOverrun::queue;
+  if (v.has("on_overrun")) app.on_overrun = parse_overrun(v["on_overrun"]);
   read_phases(v["phases"], trace_duration, [&](const JsonView& phase, const Span& span) {
-    refuse(phase, {"cluster", "busy", "threads", "run_s", "period_s"},
+    refuse(phase, {"cluster", "busy", "threads", "run_s", "runtime_s", "period_s", "memory_share"},
            "in a phase of an app (kind contender has it)");
-    app.phases.push_back(
-        {optional_text(phase, "name"), span.start_s, span.duration_s, read_arrivals(phase["arrivals"])});
+    app.phases.push_back({optional_text(phase, "name"), span.start_s, span.duration_s,
+                          read_arrivals(phase["arrivals"], span.duration_s)});
   });
   return app;
 }
@@ -149,15 +120,17 @@ TraceContender read_contender(const JsonView& v, const std::string& name, double
     out.duration_s = span.duration_s;
     out.cluster = cluster_ref(phase);
     if (phase.has("busy")) {
-      refuse(phase, {"run_s", "period_s", "threads"}, "beside busy (threads that never stop)");
+      refuse(phase, {"run_s", "runtime_s", "period_s", "threads"}, "beside busy (threads that never stop)");
       out.threads = static_cast<int>(phase["busy"].integer(1, 1024));
-    } else if (phase.has("run_s") && phase.has("period_s")) {
-      out.run_s = phase["run_s"].number();
+    } else if (phase.has("period_s") && phase.has("run_s") != phase.has("runtime_s")) {
+      if (phase.has("run_s")) out.run_s = phase["run_s"].number();
+      if (phase.has("runtime_s")) out.runtime_s = phase["runtime_s"].number(0, phase["period_s"].number());
       out.period_s = phase["period_s"].number();
       if (phase.has("threads")) out.threads = static_cast<int>(phase["threads"].integer(1, 1024));
     } else {
-      phase.fail("either busy, or run_s and period_s");
+      phase.fail("either busy, or period_s and one of run_s and runtime_s");
     }
+    out.memory_share = optional_number(phase, "memory_share").value_or(0);
     contender.phases.push_back(std::move(out));
   });
   return contender;
@@ -190,6 +163,17 @@ void read_tasks(const JsonView& tasks, const fs::path& folder, Trace& trace) {
   if (trace.apps.empty()) tasks.fail("at least one task of kind app");
 }
 
+decltype(TraceEvent::what) read_what(const JsonView& v, const Trace& trace) {
+  constexpr const char* kKinds[] = {"set", "cap", "mode", "hotplug", "ambient_c"};
+  if (std::count_if(std::begin(kKinds), std::end(kKinds), [&](const char* kind) { return v.has(kind); }) != 1)
+    v.fail("one of set, cap, mode, hotplug and ambient_c");
+  if (v.has("set")) return read_set(v["set"], trace);
+  if (v.has("cap")) return CapEvent{cluster_ref(v["cap"]), optional_number(v["cap"], "max_freq_hz")};
+  if (v.has("mode")) return ModeEvent{v["mode"].text()};
+  if (v.has("ambient_c")) return AmbientEvent{v["ambient_c"].number()};
+  return HotplugEvent{cluster_ref(v["hotplug"]), static_cast<int>(v["hotplug"]["online"].integer(1, 1024))};
+}
+
 void read_events(const JsonView& events, Trace& trace) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     const JsonView v = events[i];
@@ -200,29 +184,12 @@ void read_events(const JsonView& events, Trace& trace) {
     }
     if (event.at_s >= trace.duration_s)
       at.fail(fmt::format("less than global.duration_s ({} s)", trace.duration_s));
-    if (v.has("set") == v.has("cap")) v.fail("either set or cap");
-    if (v.has("set")) {
-      event.what = read_set(v["set"], trace);
-    } else {
-      event.what = CapEvent{cluster_ref(v["cap"]), optional_number(v["cap"], "max_freq_hz")};
-    }
+    event.what = read_what(v, trace);
     trace.events.push_back(std::move(event));
   }
 }
 
 }  // namespace
-
-std::string_view to_string(ArrivalProcess process) noexcept {
-  switch (process) {
-    case ArrivalProcess::periodic:
-      return "periodic";
-    case ArrivalProcess::poisson:
-      return "poisson";
-    case ArrivalProcess::gamma:
-      return "gamma";
-  }
-  return "?";
-}
 
 Trace load_trace(const fs::path& path) {
   std::error_code error;

@@ -18,7 +18,9 @@
 //                  "phases": [ { "start_s": 2, "duration_s": 3, "cluster": "gpu", "run_s": 0.005, "period_s":
 //                  0.02 } ] } },
 //     "events": [ { "at_s": 4, "set": { "task": "cam", "target_s": 0.05 } },
-//                 { "at_s": 5, "cap": { "cluster": "gpu", "max_freq_hz": 510000000 } } ] }
+//                 { "at_s": 5, "cap": { "cluster": "gpu", "max_freq_hz": 510000000 } },
+//                 { "at_s": 6, "mode": "10W_2CORE" }, { "at_s": 7, "hotplug": { "cluster": "cpu", "online": 2
+//                 } }, { "at_s": 8, "ambient_c": 45 } ] }
 #pragma once
 
 #include <cstdint>
@@ -37,13 +39,28 @@ struct ClusterRef {
   std::string pointer;
 };
 
-enum class ArrivalProcess { periodic, poisson, gamma };
+enum class ArrivalProcess { periodic, poisson, gamma, mmpp, ramp, diurnal, recorded };
 
 struct Arrivals {
   ArrivalProcess process = ArrivalProcess::periodic;
   double period_s = 0;  // mean time between arrivals; a file may say rate_hz instead
   double jitter_s = 0;  // periodic: each arrival comes 0..jitter_s late, uniformly; at most one period
-  double cv2 = 1;       // gamma: squared coefficient of variation of the gaps (1 is Poisson)
+  // gamma: squared coefficient of variation of the gaps (1 is Poisson). ramp, diurnal: the same, of gaps
+  // counted in expected arrivals; 0 there is evenly.
+  double cv2 = 1;
+  // mmpp: Poisson at rates_hz[i] for an exponential time of mean dwell_s[i], then the next i, round and
+  // round.
+  std::vector<double> rates_hz, dwell_s;
+  double from_hz = 0, to_hz = 0;  // ramp: rate at the phase's start and end, a straight line between
+  // diurnal: mean rate * (1 + swing * cos(2 pi (t - peak_s) / day_s)).
+  double swing = 0, day_s = 0, peak_s = 0;
+  // recorded: from the phase's start, ascending. factors: latency of each over what it is undisturbed (then
+  // nothing is drawn); empty: as drawn.
+  std::vector<double> times_s, factors;
+
+  // Expected time between arrivals `t_s` after the start of a phase of `length_s`; of mmpp and recorded the
+  // mean.
+  [[nodiscard]] double period_at(double t_s, double length_s) const noexcept;
 };
 
 // Phases of a task follow each other (start_s defaults to the end of the one before) and never overlap.
@@ -54,8 +71,10 @@ struct AppPhase {
   Arrivals arrivals;
 };
 
-// What happens to an arrival while the application's last inference still runs.
-enum class OnOverrun { skip, queue };
+// What happens to an arrival while the application's last inference still runs. skip: it is dropped. queue:
+// it waits, however long. late: it waits, and is dropped when it could start later than the period (as `dsn
+// run` does). abort: what runs is dropped instead.
+enum class OnOverrun { skip, queue, late, abort };
 
 // An application: inferences of a family.
 struct TraceApp {
@@ -70,14 +89,17 @@ struct TraceApp {
 
 // A contender: load that shares a cluster with the applications and that no policy controls.
 // Periodic: every period_s each of `threads` threads gets run_s of work, counted at the cluster's highest
-// OPP; work that is not done in time piles up (rt-app's absolute timer). Busy (period_s 0): `threads` threads
-// that never stop.
+// OPP; work that is not done in time piles up (rt-app's absolute timer). With runtime_s instead, rt-app's
+// event of that name, each is busy for that long by the clock on the wall, whatever the frequency. Busy
+// (period_s 0): `threads` threads that never stop. memory_share: of the memory's bandwidth, while it runs;
+// the part of an inference that no frequency shortens (B of T(f) = A/f + B) takes 1 / (1 - share) as long
+// beside it.
 struct ContenderPhase {
   std::string name;
   double start_s = 0, duration_s = 0;
   ClusterRef cluster;
   int threads = 1;
-  double run_s = 0, period_s = 0;
+  double run_s = 0, period_s = 0, runtime_s = 0, memory_share = 0;
 };
 
 struct TraceContender {
@@ -96,10 +118,26 @@ struct CapEvent {
   std::optional<double> max_freq_hz;
 };
 
+// The platform's power mode of that name: its caps on all clusters, and its number of CPUs.
+struct ModeEvent {
+  std::string mode;
+};
+
+// CPUs of a cluster that are online from now on.
+struct HotplugEvent {
+  ClusterRef cluster;
+  int online = 1;
+};
+
+// Temperature around the device; needs a thermal model.
+struct AmbientEvent {
+  double ambient_c = 25;
+};
+
 struct TraceEvent {
   double at_s = 0;
   std::string pointer;
-  std::variant<SetEvent, CapEvent> what;
+  std::variant<SetEvent, CapEvent, ModeEvent, HotplugEvent, AmbientEvent> what;
 };
 
 // Immutable once loaded.
@@ -125,5 +163,9 @@ inline constexpr std::uintmax_t kMaxTraceBytes = 64u << 20;
 [[nodiscard]] Trace parse_trace(const Json& document, const std::string& file, const fs::path& folder);
 
 [[nodiscard]] std::string_view to_string(ArrivalProcess process) noexcept;
+[[nodiscard]] std::string_view to_string(OnOverrun overrun) noexcept;
+// Throws Error{bad_input} at the view for another word.
+[[nodiscard]] ArrivalProcess parse_process(const JsonView& v);
+[[nodiscard]] OnOverrun parse_overrun(const JsonView& v);
 
 }  // namespace dsn
