@@ -295,7 +295,7 @@ TEST_CASE(
     CHECK(std::any_of(first, first + 5, met));
     CHECK(share(2.5 + 5.0 / 15, 11, met) > 0.9);
     CHECK(share(2.5 + 5.0 / 15, 11, at_most_3) > 0.95);
-    CHECK(share(11, 18, at_least_4) > 0.05);
+    CHECK(share(11, 18, at_least_4) > 0.03);
   }
 }
 

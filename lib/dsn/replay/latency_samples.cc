@@ -18,7 +18,7 @@ void LatencySamples::add(double seconds) {
   if (samples_.size() <= kExact) return;
   histogram_.emplace();
   for (const double sample : samples_) histogram_->add(sample);
-  samples_ = {};
+  std::vector<double>().swap(samples_);  // gives the memory back, as assigning would not
 }
 
 std::optional<double> LatencySamples::mean() const noexcept {
