@@ -88,7 +88,7 @@ void Simulation::update_memory() {
   if (!memory_contended_) return;
   double taken = 0;
   for (std::size_t i = 0; i < contenders_.size(); ++i) {
-    const ContenderState& state = contenders_[i];
+    const SimContender& state = contenders_[i];
     if (state.active && clusters_[contender_cluster_[i]].runs(static_cast<int>(apps_.size() + i)))
       taken += state.contender->phases[state.phase].memory_share;
   }
@@ -118,7 +118,7 @@ void Simulation::stop_contender(std::size_t i, std::size_t k) {
 }
 
 void Simulation::contender_event(std::size_t i) {
-  ContenderState& state = contenders_[i];
+  SimContender& state = contenders_[i];
   const std::vector<ContenderPhase>& phases = state.contender->phases;
   const ContenderPhase& phase = phases[state.phase];
   const std::size_t k = contender_cluster_[i];

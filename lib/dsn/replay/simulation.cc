@@ -34,7 +34,7 @@ Simulation::Simulation(const Workload& workload, Policy& policy, const SimOption
   for (std::size_t a = 0; a < trace.apps.size(); ++a) {
     const TraceApp& app = trace.apps[a];
     const CostTable& costs = workload.costs[a];
-    AppState& state = apps_.emplace_back(app, options.seed);
+    SimApp& state = apps_.emplace_back(app, options.seed);
     state.stats.level_count.assign(static_cast<std::size_t>(costs.levels()), 0);
     state.stats.placement_count.assign(costs.placements().size(), 0);
     AppView& view = app_views_.emplace_back();
@@ -138,7 +138,7 @@ SystemView Simulation::view() {
 }
 
 void Simulation::arrive(std::size_t a) {
-  AppState& app = apps_[a];
+  SimApp& app = apps_[a];
   const Waiting waiting{app.stats.arrivals++,
                         now_s_,
                         {workload_.trace.noise ? app.noise.normal() : 0.0, app.arrivals.factor()}};
@@ -154,7 +154,7 @@ void Simulation::arrive(std::size_t a) {
 }
 
 void Simulation::drop(std::size_t a, double scheduled_s) {
-  AppState& app = apps_[a];
+  SimApp& app = apps_[a];
   ++app.stats.skipped;
   ++app.stats.missed;
   Completion dropped = app.completion;
@@ -165,7 +165,7 @@ void Simulation::drop(std::size_t a, double scheduled_s) {
 }
 
 void Simulation::abort_running(std::size_t a) {
-  AppState& app = apps_[a];
+  SimApp& app = apps_[a];
   const auto placement = static_cast<std::size_t>(app_views_[a].placement);
   const auto cluster = static_cast<std::size_t>(app_views_[a].costs->placements()[placement].cluster);
   app.stats.energy_j += clusters_[cluster].remove(now_s_, static_cast<int>(a)).energy_j;
@@ -175,7 +175,7 @@ void Simulation::abort_running(std::size_t a) {
 }
 
 void Simulation::start(std::size_t a, const Waiting& waiting) {
-  AppState& app = apps_[a];
+  SimApp& app = apps_[a];
   AppView& mine = app_views_[a];
   app.running = true;
   app.current = waiting;
@@ -255,7 +255,7 @@ void Simulation::complete(std::size_t cluster) {
     update_memory();
     return;
   }
-  AppState& app = apps_[task];
+  SimApp& app = apps_[task];
   Completion& done = app.completion;
   done.done_s = now_s_;
   const double latency = done.done_s - done.scheduled_s;
@@ -280,7 +280,7 @@ void Simulation::complete(std::size_t cluster) {
 }
 
 void Simulation::next_of_queue(std::size_t a) {
-  AppState& app = apps_[a];
+  SimApp& app = apps_[a];
   while (!app.queue.empty()) {
     const Waiting waiting = app.queue.front();
     app.queue.pop_front();
@@ -316,7 +316,7 @@ SimResult Simulation::finish(std::int64_t events) {
   if (heat_.modelled()) result.highest_c = heat_.highest_c();
   result.throttled_s = heat_.throttled_s();
   for (std::size_t a = 0; a < apps_.size(); ++a) {
-    AppState& app = apps_[a];
+    SimApp& app = apps_[a];
     std::int64_t& missed = app.stats.missed;
     if (app.running) {
       ++app.stats.unfinished;

@@ -19,8 +19,8 @@ struct Waiting {
   LatencyDraw draw;
 };
 
-struct AppState {
-  AppState(const TraceApp& trace_app, std::uint64_t seed)
+struct SimApp {
+  SimApp(const TraceApp& trace_app, std::uint64_t seed)
       : app(&trace_app), arrivals(trace_app, seed), noise(noise_stream(seed, trace_app.name)) {}
   const TraceApp* app;
   ArrivalStream arrivals;
@@ -34,7 +34,7 @@ struct AppState {
   AppStats stats;
 };
 
-struct ContenderState {
+struct SimContender {
   const TraceContender* contender = nullptr;
   std::size_t phase = 0;
   bool active = false;
@@ -81,8 +81,8 @@ class Simulation {
   double duration_s_;
   double now_s_ = 0;
   std::vector<SimCluster> clusters_;
-  std::vector<AppState> apps_;
-  std::vector<ContenderState> contenders_;
+  std::vector<SimApp> apps_;
+  std::vector<SimContender> contenders_;
   std::vector<AppView> app_views_;
   std::vector<ClusterView> cluster_views_;
   std::vector<std::size_t> contender_cluster_;  // by contender, of its present phase
