@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +37,13 @@ void drain(int terminal, std::string& text) {
   char buffer[4096];
   for (ssize_t n = 0; (n = read(terminal, buffer, sizeof buffer)) > 0;)
     text.append(buffer, static_cast<std::size_t>(n));
+}
+
+void resize(int terminal, int columns) {
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = static_cast<unsigned short>(columns);
+  ioctl(terminal, TIOCSWINSZ, &size);
 }
 
 int open_for(const fs::path& path) {
@@ -75,7 +83,7 @@ Outcome dsn_tool(const std::vector<std::string>& args, const ProcessOptions& opt
   if (options.terminal) {
     winsize size{};
     size.ws_row = 24;
-    size.ws_col = 80;
+    size.ws_col = static_cast<unsigned short>(options.columns);
     if (openpty(&terminal, &err, nullptr, nullptr, &size) != 0)
       throw std::runtime_error("no pseudo-terminal");
     fcntl(terminal, F_SETFL, O_NONBLOCK);
@@ -97,6 +105,7 @@ Outcome dsn_tool(const std::vector<std::string>& args, const ProcessOptions& opt
     if (sent < options.signals.size()) {
       const bool ready =
           !options.ready || options.ready(terminal >= 0 ? outcome.err : read_all(temp / "err"));
+      if (ready && sent == 0 && options.columns_then > 0) resize(terminal, options.columns_then);
       if (ready) kill(child, options.signals[sent++]);
     }
     if (std::chrono::steady_clock::now() - start > kLongest) {

@@ -22,8 +22,10 @@ struct ProcessOptions {
   fs::path folder;                         // working directory
   fs::path out;                            // stdout goes here instead of into Outcome::out
   long file_size_limit = 0;  // bytes that any file may grow to: stands for a full disk (SIGXFSZ ignored)
-  bool terminal = false;     // stderr is a terminal of 80 columns
-  std::vector<int> signals;  // sent one after another, each once `ready` says so
+  bool terminal = false;     // stderr is a terminal of `columns`
+  int columns = 80;
+  int columns_then = 0;      // what the terminal becomes when the first signal is sent; 0: stays
+  std::vector<int> signals;  // sent one after another, each once `ready` says so; 0 is none
   std::function<bool(const std::string& err_so_far)> ready;
 };
 

@@ -16,6 +16,7 @@
 
 using namespace dsn;
 using namespace dsn::fakes;
+using dsn::test::kPatience;
 using dsn::test::RawClient;
 
 namespace {
@@ -65,7 +66,7 @@ TEST_CASE(
     REQUIRE(::stat(path.c_str(), &info) == 0);
     CHECK(S_ISSOCK(info.st_mode));
     CHECK((info.st_mode & 0777U) == 0600U);
-    LineClient one(path), two(path);
+    LineClient one(path, kPatience), two(path, kPatience);
     CHECK(one.ask("a") == "<a>");
     CHECK(two.ask("b") == "<b>");
     RawClient raw(path);
@@ -86,7 +87,7 @@ TEST_CASE("LineServer: an answer is one line, and a throwing one is an error in 
     if (line == "throw") throw std::runtime_error("other");
     return "two\nlines";
   });
-  LineClient client(temp / "s");
+  LineClient client(temp / "s", kPatience);
   CHECK(client.ask("x") == "two lines");
   const Json error = Json::parse(client.ask("error"));
   CHECK(error["ok"] == false);
@@ -106,11 +107,11 @@ TEST_CASE("ListeningSocket: a socket that a killed process left is replaced, any
   CHECK(error_of([&] { const LineClient none(path); }).code() == ErrorCode::not_found);
   {
     const LineServer server(path, echo);
-    CHECK(LineClient(path).ask("a") == "<a>");
+    CHECK(LineClient(path, kPatience).ask("a") == "<a>");
     const Error busy = error_of([&] { const LineServer second(path, echo); });
     CHECK(busy.code() == ErrorCode::failed);
     CHECK(busy.message().find("another process listens there") != std::string::npos);
-    CHECK(LineClient(path).ask("b") == "<b>");
+    CHECK(LineClient(path, kPatience).ask("b") == "<b>");
   }
   write_file_atomic(path, "a letter");
   CHECK(error_of([&] { const LineServer server(path, echo); }).code() == ErrorCode::bad_usage);
@@ -146,8 +147,8 @@ TEST_CASE("LineServer: a line that is too long gets one error, and the next line
 TEST_CASE("LineServer: one client too many is told so; when one leaves there is room again") {
   const TempFolder temp;
   const LineServer server(temp / "s", echo, {.clients = 2});
-  auto one = std::make_unique<LineClient>(temp / "s");
-  LineClient two(temp / "s");
+  auto one = std::make_unique<LineClient>(temp / "s", kPatience);
+  LineClient two(temp / "s", kPatience);
   CHECK(one->ask("a") == "<a>");
   CHECK(two.ask("b") == "<b>");
   RawClient three(temp / "s");
@@ -174,7 +175,7 @@ TEST_CASE("LineServer: a client that reads no answers is not read from, and hold
   std::string flood;
   for (int i = 0; i < 1000000; ++i) flood += "x\n";
   CHECK(deaf.send(flood, 300) < flood.size());  // answers would take a gigabyte
-  CHECK(LineClient(temp / "s").ask("y") == std::string(1000, 'a'));
+  CHECK(LineClient(temp / "s", kPatience).ask("y") == std::string(1000, 'a'));
 }
 
 TEST_CASE("LineServer: clients that go away in the middle of a line or of an answer do no harm") {
@@ -184,5 +185,5 @@ TEST_CASE("LineServer: clients that go away in the middle of a line or of an ans
     RawClient client(temp / "s");
     client.send(i % 2 == 0 ? "half" : "one\ntwo\nthree");
   }
-  CHECK(LineClient(temp / "s").ask("y").size() == 100000);
+  CHECK(LineClient(temp / "s", kPatience).ask("y").size() == 100000);
 }

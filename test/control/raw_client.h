@@ -16,6 +16,9 @@
 
 namespace dsn::test {
 
+// Seconds to wait for what must come, on a machine as busy as it may be.
+inline constexpr double kPatience = 60;
+
 class RawClient {
  public:
   explicit RawClient(const std::filesystem::path& path) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
@@ -35,8 +38,8 @@ class RawClient {
   }
   // No more will be sent.
   void end() { ::shutdown(fd_, SHUT_WR); }
-  // Bytes that were taken within 10 s; less than all when the server does not read.
-  std::size_t send(std::string_view bytes, int patience_ms = 10000) {
+  // Bytes that were taken within a minute; less than all when the server does not read.
+  std::size_t send(std::string_view bytes, int patience_ms = 60000) {
     std::size_t sent = 0;
     while (sent < bytes.size() && ready(POLLOUT, patience_ms)) {
       const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -45,7 +48,7 @@ class RawClient {
     }
     return sent;
   }
-  // `count` lines, or fewer when the server closed or 10 s went by.
+  // `count` lines, or fewer when the server closed or a minute went by.
   std::vector<std::string> lines(std::size_t count) {
     std::vector<std::string> found;
     while (found.size() < count) {
@@ -56,7 +59,7 @@ class RawClient {
         continue;
       }
       char buffer[65536];
-      const ssize_t n = ready(POLLIN, 10000) ? ::recv(fd_, buffer, sizeof buffer, 0) : 0;
+      const ssize_t n = ready(POLLIN, 60000) ? ::recv(fd_, buffer, sizeof buffer, 0) : 0;
       if (n <= 0) break;
       received_.append(buffer, static_cast<std::size_t>(n));
     }
@@ -65,7 +68,7 @@ class RawClient {
   // The server has closed.
   [[nodiscard]] bool closed() {
     char byte = 0;
-    return ready(POLLIN, 10000) && ::recv(fd_, &byte, 1, 0) <= 0;
+    return ready(POLLIN, 60000) && ::recv(fd_, &byte, 1, 0) <= 0;
   }
 
  private:

@@ -107,7 +107,7 @@ TEST_CASE(
   CHECK(refused == kLines);
   CHECK(rig.stops == 0);
   CHECK_FALSE(rig.changes.take(0).any());
-  LineClient other(temp / "s");
+  LineClient other(temp / "s", kPatience);
   CHECK(Json::parse(other.ask(R"({"command": "set-target", "app": "cam", "target_s": 0.5})"))["ok"] == true);
   CHECK(rig.changes.take(0).target_s == 0.5);
 }

@@ -12,6 +12,7 @@
 #include "cli/json_lines.h"
 #include "cli/measuring.h"
 #include "cli/run_report.h"
+#include "cli/watching.h"
 #include "commands.h"
 #include "dsn/core/file.h"
 #include "dsn/deploy/application_set.h"
@@ -29,6 +30,7 @@ struct Flags {
   bool once = false;
   std::optional<double> min_met;
   FrequencyFlags frequencies;
+  WatchFlags watch;
 };
 
 double unix_time_s() {
@@ -114,12 +116,13 @@ void require_success(const ApplicationSet& apps, std::span<const AppOutcome> out
 int run(Flags& flags, const Session& session) {
   std::vector<ApplicationSpec> specs = specs_of(flags);
   if (!flags.out.empty()) check_writable(flags.out);
-  const auto policy = make_policy(flags.policy);
+  auto chosen = make_policy(flags.policy);
   const Platform platform = platform_or_this_machine(flags.platform, flags.frequencies.root);
   ApplicationSet apps(std::move(specs), platform, flags.place);
-  GoalChanges changes(apps.names());
+  Watching watching(flags.watch, apps.names(), session);
+  const auto policy = watching.guarded(std::move(chosen));
   std::optional<GoalSchedule> schedule;
-  if (!flags.schedule.empty()) schedule = GoalSchedule::load(flags.schedule, changes.names());
+  if (!flags.schedule.empty()) schedule = GoalSchedule::load(flags.schedule, watching.changes().names());
   const HeldFrequencies frequencies(flags.frequencies, platform,
                                     static_cast<std::size_t>(apps.costs(0).placements().front().cluster),
                                     session.job);
@@ -134,17 +137,18 @@ int run(Flags& flags, const Session& session) {
   }
 
   const auto load = make_load_monitor(platform);
-  RunBoard board;
-  const ManagerParts manager{
-      platform, *policy, frequencies.control(), load.get(), monotonic_clock(), frequencies.moves(), &board};
+  const ManagerParts manager{platform,         *policy,           frequencies.control(),
+                             load.get(),       monotonic_clock(), frequencies.moves(),
+                             &watching.board()};
   std::optional<double> started_unix_s;  // time 0 of the records
   const auto sink = [&](std::size_t app, const LiveRecord& record) {
+    watching.add(app, record);
     if (!started_unix_s && !record.skipped) started_unix_s = unix_time_s() - record.done_s;
     if (log) log->add(to_json(record, apps.costs(app), apps.spec(app).name));
   };
   const std::vector<LiveApp> live = apps.live();
   const std::vector<AppOutcome> outcomes =
-      run_live(manager, live, {&changes, schedule ? &*schedule : nullptr}, sink, session.job);
+      run_live(manager, live, {&watching.changes(), schedule ? &*schedule : nullptr}, sink, watching.job());
 
   Json report = run_report({flags.place.seed, flags.policy, flags.frequencies.mode, flags.place.device}, apps,
                            platform, outcomes, doubts);
@@ -154,8 +158,9 @@ int run(Flags& flags, const Session& session) {
     if (apps.size() == 1) report["run"]["frequency_transitions"] = report["frequency_transitions"];
   }
   if (!flags.out.empty()) write_file_atomic(flags.out, dump_json(report));
-  session.result(report, run_text(apps, outcomes) + frequencies.summary());
+  session.result(report, run_text(apps, outcomes) + watching.summary() + frequencies.summary());
   if (log) log->close();
+  watching.close();
   require_success(apps, outcomes, flags.min_met);
   return done_status();
 }
@@ -221,6 +226,7 @@ Command add_run(CLI::App& root, CommonFlags& common) {
       ->capture_default_str();
   app.add_option("-d,--device", flags->place.device, "cpu or cuda[:N]")->capture_default_str();
   add_path(app, "--log", flags->log, "A line of JSON per frame");
+  add_watch_flags(app, flags->watch);
   add_path(app, "-o,--out", flags->out, "Write the report (dsn.report) here");
   add_seed(app, flags->place.seed);
   add_common(app, common, "dsn run bundle --input fashion-mnist --target-latency 5ms --fps 100",

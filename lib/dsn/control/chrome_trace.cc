@@ -25,7 +25,7 @@ Json event(const char* phase, const std::string& name, int process, std::size_t 
 
 Json slice(const std::string& name, int process, std::size_t track, double from_s, double to_s, Json args) {
   Json made = event("X", name, process, track, from_s);
-  made["dur"] = microseconds(to_s) - microseconds(from_s);
+  made["dur"] = microseconds((microseconds(to_s) - microseconds(from_s)) / 1e6);
   made["args"] = std::move(args);
   return made;
 }

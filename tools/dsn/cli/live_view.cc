@@ -111,7 +111,8 @@ void LiveView::draw() {
   std::fflush(stderr);
 }
 
-// Goes up over what was drawn. A terminal that became narrower since has broken long lines in two.
+// Goes up over what was drawn. A terminal that became narrower since has broken long lines in two, as most do
+// (xterm and the console cut them: there a line or two above goes with it).
 void LiveView::wipe() {
   if (drawn_.empty()) return;
   const auto columns = static_cast<std::size_t>(std::max(1, terminal_width(Stream::err)));
