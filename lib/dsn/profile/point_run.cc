@@ -186,7 +186,7 @@ void PointRun::visit(std::size_t index) {
       if (const auto series = units_.find(unit.key()); series != units_.end()) series->second.close(around);
     }
   }
-  entry.series.judge(options_, standard());
+  if (entry.series.due()) entry.series.judge(options_, standard());
 }
 
 void PointRun::infer(Entry& entry) {

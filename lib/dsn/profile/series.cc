@@ -19,6 +19,17 @@ double most_time(const ProfileOptions& options) {
   return options.min_time_s * (1 + options.repeats);
 }
 
+// quantile() by selection, not sorting: asked after every visit of samples that are many where inferences are
+// short.
+double select(std::vector<double>& samples, double q) {
+  const double position = q * static_cast<double>(samples.size() - 1);
+  const auto lower = samples.begin() + static_cast<std::ptrdiff_t>(position);
+  std::nth_element(samples.begin(), lower, samples.end());
+  if (lower + 1 == samples.end()) return *lower;
+  const double weight = position - std::floor(position);
+  return weight == 0 ? *lower : *lower + weight * (*std::min_element(lower + 1, samples.end()) - *lower);
+}
+
 }  // namespace
 
 void FrequencySpan::add(double freq_hz) noexcept {
@@ -43,14 +54,15 @@ std::string FrequencySpan::note(double expected_hz, double tolerance) const {
 }
 
 double rel_error(std::span<const double> samples) {
-  const double p50 = samples.empty() ? 0 : median(samples);
+  std::vector<double> scratch(samples.begin(), samples.end());
+  const double p50 = scratch.empty() ? 0 : select(scratch, 0.5);
   if (p50 <= 0) return std::numeric_limits<double>::infinity();
   // The ranks between which the median is with 68 % are sqrt(n) / 2 away from the middle, whatever the
   // distribution: two modes, as a machine with two speeds has them, show where a deviation from one would
   // not.
   const double part = 0.5 / std::sqrt(static_cast<double>(samples.size()));
-  const double low = quantile(samples, std::max(0.0, 0.5 - part)),
-               high = quantile(samples, std::min(1.0, 0.5 + part));
+  const double low = select(scratch, std::max(0.0, 0.5 - part)),
+               high = select(scratch, std::min(1.0, 0.5 + part));
   return 0.5 * (high - low) / p50;
 }
 
@@ -93,7 +105,8 @@ Series::Kept Series::keep(const ProfileOptions& options, const Standard& standar
   }
   // In usual inferences: one that was held up for long is no more than one.
   const auto runs = kept.samples.size(), least = static_cast<std::size_t>(options.min_runs);
-  kept.useful_s = runs == 0 ? 0 : static_cast<double>(runs) * median(kept.samples);
+  std::vector<double> scratch = kept.samples;
+  kept.useful_s = runs == 0 ? 0 : static_cast<double>(runs) * select(scratch, 0.5);
   if (others.empty() || (runs >= least && kept.useful_s >= options.min_time_s)) return kept;
   kept.disturbed = true;
   std::stable_sort(others.begin(), others.end(),
@@ -106,15 +119,16 @@ Series::Kept Series::keep(const ProfileOptions& options, const Standard& standar
 }
 
 void Series::judge(const ProfileOptions& options, const Standard& standard) {
+  judge_at_ = visits_.size() + 1 + visits_.size() / 16;
   const Kept kept = keep(options, standard);
   const double runs = static_cast<double>(kept.samples.size()) / options.min_runs;
   const double time = options.min_time_s > 0 ? kept.useful_s / options.min_time_s : 1;
   useful_ = kept.disturbed ? 0 : std::min({1.0, runs, time});
-  const bool settled = rel_error(kept.samples) <= options.rel_error;
   const int most_runs = options.min_runs * (options.repeats > 0 ? 2 : 1);
   finished = kept.disturbed
                  ? total_s_ >= most_time(options) && samples_.size() >= static_cast<std::size_t>(most_runs)
-                 : useful_ >= 1 && (settled || kept.total_s >= options.max_time_s);
+                 : useful_ >= 1 &&
+                       (kept.total_s >= options.max_time_s || rel_error(kept.samples) <= options.rel_error);
 }
 
 bool Series::is_disturbed(const ProfileOptions& options, const Standard& standard) const {

@@ -44,6 +44,9 @@ class Series {
   void close(const Surroundings& around);
   // Decides whether the entry has ended: once what counts suffices, or enough was spent on repeating.
   void judge(const ProfileOptions& options, const Standard& standard);
+  // Since the last judge() enough came to judge again: that looks at all samples, so not after each of many
+  // visits.
+  [[nodiscard]] bool due() const noexcept { return visits_.size() >= judge_at_; }
   // Precondition: closed after the last add(), not empty. with_mean: also mean_s, of all samples.
   [[nodiscard]] LutEntry entry(const ProfileOptions& options, const Standard& standard,
                                bool with_mean = false) const;
@@ -75,7 +78,8 @@ class Series {
   std::vector<double> samples_;
   std::vector<Visit> visits_;
   double total_s_ = 0;
-  double useful_ = 0;  // part of the way at the last judge()
+  double useful_ = 0;         // part of the way at the last judge()
+  std::size_t judge_at_ = 1;  // visits
 };
 
 // Relative standard error of the p50, from the order statistics around it.
